@@ -1,16 +1,148 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as v from "valibot";
+import { messageOf, PipelineError } from "../common/errors.ts";
+import { didYouMean } from "../common/nearest.ts";
+import { validate } from "./validate.ts";
+
+export type Materialization = "view" | "table" | "ephemeral";
+
+/** What can be configured of a model, for a folder in pipeline.config.ts or for one model in its YAML `config:`. */
 export interface ModelConfig {
-    readonly materialized?: "view" | "table" | "ephemeral";
+    /** How the model is kept: `view` (default), `table`, or `ephemeral` (inlined where it is used). */
+    readonly materialized?: Materialization;
+    /** Whether readers of the warehouse see it. Default: true. */
     readonly publish?: boolean;
+    /** A disabled model is as good as absent. Default: true. */
+    readonly enabled?: boolean;
+    readonly tags?: string | readonly string[];
 }
-export type ModelConfigTree = { readonly [folder: string]: ModelConfig | ModelConfigTree };
+
+/** Settings for the models of a folder, and below it for its folders: `{ marts: { materialized: "table" } }`. */
+export interface ModelConfigTree extends ModelConfig {
+    readonly [folder: string]: ModelConfigTree | Materialization | boolean | string | readonly string[] | undefined;
+}
+
+export type Var = string | number | boolean;
+
+/** The default export of pipeline.config.ts. */
 export interface ProjectConfig {
     readonly name: string;
+    /** The target used when the command line names none. Default: dev. */
     readonly target?: string;
-    readonly vars?: Readonly<Record<string, string | number | boolean>>;
+    /** `{{vars.x}}` in models, macros and tests. */
+    readonly vars?: Readonly<Record<string, Var>>;
     readonly models?: ModelConfigTree;
-    readonly seeds?: ModelConfigTree;
 }
+
+/** The default export of a file in targets/: where a build lands. Paths are relative to the project folder. */
 export interface Target {
+    /** Holds warehouse.duckdb and exports/ (what people read), and the builder's own work file. */
     readonly folder: string;
+    /** DuckDB files that sources live in, by the name that a source's `database:` has. Opened read-only. */
     readonly attach?: Readonly<Record<string, string>>;
+    /** Values that replace those of pipeline.config.ts. */
+    readonly vars?: Readonly<Record<string, Var>>;
+    /** What DuckDB may use, such as "4GB". Default: 80 % of what this machine or container has. */
+    readonly memoryLimit?: string;
+}
+
+const varsSchema = v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]));
+
+export const modelConfigEntries = {
+    materialized: v.optional(v.picklist(["view", "table", "ephemeral"])),
+    publish: v.optional(v.boolean()),
+    enabled: v.optional(v.boolean()),
+    tags: v.optional(v.union([v.string(), v.array(v.string())])),
+};
+
+const modelTreeSchema: v.GenericSchema<ModelConfigTree> = v.lazy(() =>
+    v.objectWithRest(modelConfigEntries, modelTreeSchema),
+) as v.GenericSchema<ModelConfigTree>;
+
+const configSchema = v.strictObject({
+    name: v.string(),
+    target: v.optional(v.string(), "dev"),
+    vars: v.optional(varsSchema, {}),
+    models: v.optional(modelTreeSchema, {}),
+});
+
+const targetSchema = v.strictObject({
+    folder: v.string(),
+    attach: v.optional(v.record(v.string(), v.string()), {}),
+    vars: v.optional(varsSchema, {}),
+    memoryLimit: v.optional(v.string()),
+});
+
+export type StrictConfig = v.InferOutput<typeof configSchema>;
+export type StrictTarget = v.InferOutput<typeof targetSchema> & { readonly name: string };
+
+export const configFile = "pipeline.config.ts";
+
+/**
+ * Reads pipeline.config.ts of a project folder.
+ * @throws PipelineError when there is none, it can't be loaded, or it holds something that is not known.
+ */
+export async function loadConfig(root: string): Promise<StrictConfig> {
+    if (!existsSync(join(root, configFile))) {
+        throw new PipelineError(`${configFile} is not in ${root}. Name the project's folder with --project-dir`);
+    }
+    return loadDefault(root, configFile, configSchema);
+}
+
+/** Reads targets/<name>.ts; a project without that folder has one target, dev, that builds into data/. */
+export async function loadTarget(root: string, name: string): Promise<StrictTarget> {
+    const folder = join(root, "targets");
+    if (!existsSync(folder) && name === "dev") return { name, folder: "data", attach: {}, vars: {} };
+    const known = existsSync(folder)
+        ? readdirSync(folder)
+              .filter((file) => file.endsWith(".ts"))
+              .map((file) => file.slice(0, -3))
+        : ["dev"];
+    if (!known.includes(name)) {
+        const remedy = didYouMean(name, known) || ` Known: ${known.join(", ")}`;
+        throw new PipelineError(`unknown target "${name}".${remedy}`);
+    }
+    return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
+}
+
+async function loadDefault<T extends v.GenericSchema>(root: string, file: string, schema: T): Promise<v.InferOutput<T>> {
+    let module: { default?: unknown };
+    try {
+        module = await import(pathToFileURL(join(root, file)).href);
+    } catch (error) {
+        throw new PipelineError(`${file}  ${messageOf(error)}`, { cause: error });
+    }
+    if (module.default === undefined) throw new PipelineError(`${file}  has no default export`);
+    const result = validate(schema, module.default);
+    if (!result.ok) throw new PipelineError(result.mistakes.map((m) => `${file}  ${m.message}`).join("\n"));
+    return result.value;
+}
+
+/** The settings for a model in `folders` (below models/), the nearest folder's winning. Tags add up. */
+export function folderConfig(tree: ModelConfigTree, folders: readonly string[]): ModelConfig {
+    let config: ModelConfig = {};
+    let at: ModelConfigTree | undefined = tree;
+    for (const folder of [undefined, ...folders]) {
+        if (folder !== undefined) {
+            const next: ModelConfigTree[string] = at[folder];
+            at = typeof next === "object" && !Array.isArray(next) ? (next as ModelConfigTree) : undefined;
+        }
+        if (at === undefined) break;
+        const { materialized, publish, enabled, tags } = at as ModelConfig;
+        config = {
+            ...config,
+            ...(materialized === undefined ? {} : { materialized }),
+            ...(publish === undefined ? {} : { publish }),
+            ...(enabled === undefined ? {} : { enabled }),
+            tags: [...tagList(config.tags), ...tagList(tags)],
+        };
+    }
+    return config;
+}
+
+export function tagList(tags: string | readonly string[] | undefined): readonly string[] {
+    if (tags === undefined) return [];
+    return typeof tags === "string" ? [tags] : tags;
 }

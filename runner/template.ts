@@ -1,0 +1,215 @@
+import Mustache from "mustache";
+import type { Position, Problem, SourceFile } from "./problem.ts";
+
+/**
+ * A piece of a parsed template. `start` and `end` are offsets in the file; a call's arguments are already split.
+ * Templates are data: what a file refers to is read from these parts, nothing is executed to find out.
+ */
+export type Part =
+    | { readonly kind: "text"; readonly start: number; readonly end: number }
+    | { readonly kind: "value"; readonly name: string; readonly start: number }
+    | { readonly kind: "call"; readonly name: string; readonly start: number; readonly args: readonly Part[][] };
+
+export interface Template {
+    readonly file: SourceFile;
+    readonly parts: readonly Part[];
+}
+
+/**
+ * Reads the Mustache tags of a file: `{{ref.x}}` is a value, `{{#macro}}a, b{{/macro}}` a call with two arguments.
+ * Mistakes are added to `problems`, and what could be read is returned.
+ */
+export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
+    let tokens: unknown[][];
+    try {
+        tokens = Mustache.parse(file.text) as unknown[][];
+    } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const offset = Number(/ at (\d+)$/.exec(message)?.[1] ?? 0);
+        const text = message.replace(/ at \d+$/, "").replace(/^U/, "u");
+        problems.push({ message: text, at: { file, offset: Math.min(offset, file.text.length) } });
+        return { file, parts: [] };
+    }
+    const inComment = commentRanges(file.text);
+    const problem = (offset: number, message: string): void => {
+        problems.push({ message, at: { file, offset } });
+    };
+    const read = (list: unknown[][]): Part[] =>
+        list.flatMap((token): Part[] => {
+            const [type, value, start, end, inner] = token as [string, string, number, number, unknown[][]];
+            if (type === "text") return [{ kind: "text", start, end }];
+            if (type === "!") return [];
+            if (inComment(start)) {
+                problem(
+                    start,
+                    `a tag inside a SQL comment is still a tag: "{{${value}}}". Use {{! ... }} to comment it out`,
+                );
+            }
+            if (type === "name" || type === "&") return [{ kind: "value", name: value, start }];
+            if (type === "#")
+                return [{ kind: "call", name: value, start, args: splitArguments(read(inner), file.text) }];
+            const what = type === "^" ? "an inverted section" : type === ">" ? "a partial" : "a change of delimiters";
+            problem(start, `${what} ("{{${type}${value}}}") has no meaning in a model`);
+            return [];
+        });
+    return { file, parts: read(tokens) };
+}
+
+/** Splits a macro call's body on the commas that are inside no bracket and no quotes. A blank body is no argument. */
+function splitArguments(body: Part[], text: string): Part[][] {
+    const args: Part[][] = [[]];
+    let depth = 0;
+    let quote = "";
+    for (const part of body) {
+        if (part.kind !== "text") {
+            args.at(-1)?.push(part);
+            continue;
+        }
+        let from = part.start;
+        for (let i = part.start; i < part.end; i++) {
+            const char = text[i] ?? "";
+            if (quote !== "") {
+                if (char === quote) quote = "";
+            } else if (char === "'" || char === '"') quote = char;
+            else if ("([{".includes(char)) depth++;
+            else if (")]}".includes(char)) depth--;
+            else if (char === "," && depth === 0) {
+                args.at(-1)?.push({ kind: "text", start: from, end: i });
+                args.push([]);
+                from = i + 1;
+            }
+        }
+        args.at(-1)?.push({ kind: "text", start: from, end: part.end });
+    }
+    const trimmed = args.map((arg) => trim(arg, text));
+    return trimmed.length === 1 && trimmed[0]?.length === 0 ? [] : trimmed;
+}
+
+function trim(parts: Part[], text: string): Part[] {
+    const result = [...parts];
+    for (let part = result[0]; part?.kind === "text"; part = result[0]) {
+        const start = part.end - text.slice(part.start, part.end).trimStart().length;
+        if (start < part.end) {
+            result[0] = { ...part, start };
+            break;
+        }
+        result.shift();
+    }
+    for (let part = result.at(-1); part?.kind === "text"; part = result.at(-1)) {
+        const end = part.start + text.slice(part.start, part.end).trimEnd().length;
+        if (end > part.start) {
+            result[result.length - 1] = { ...part, end };
+            break;
+        }
+        result.pop();
+    }
+    return result;
+}
+
+/** A test whether an offset lies in a `--` or a block comment of the SQL text. */
+function commentRanges(text: string): (offset: number) => boolean {
+    const ranges: [number, number][] = [];
+    const lexeme = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"/g;
+    for (const match of text.matchAll(lexeme)) {
+        if (/^(--|\/\*)/.test(match[0])) ranges.push([match.index, match.index + match[0].length]);
+    }
+    return (offset) => ranges.some(([start, end]) => offset >= start && offset < end);
+}
+
+/** Every value and call of a template, those inside arguments included, in the order of the file. */
+export function* tagsOf(parts: readonly Part[]): Generator<Exclude<Part, { kind: "text" }>> {
+    for (const part of parts) {
+        if (part.kind === "text") continue;
+        yield part;
+        if (part.kind === "call") for (const arg of part.args) yield* tagsOf(arg);
+    }
+}
+
+/** A stretch of rendered text and where it came from: letter by letter (`verbatim`), or as a whole from one tag. */
+interface Segment {
+    readonly start: number;
+    readonly end: number;
+    readonly at: Position;
+    readonly verbatim: boolean;
+    readonly calls: readonly Position[];
+}
+
+/** Rendered text that knows, for each of its offsets, the author's own file and place. */
+export interface Rendered {
+    readonly text: string;
+    readonly segments: readonly Segment[];
+}
+
+/** What a template's tags stand for. Both are told where the tag stands. */
+export interface Scope {
+    value(name: string, at: Position): string | Rendered;
+    macro(name: string): { readonly template: Template; readonly parameters: readonly string[] };
+}
+
+/** Renders a template whose names have been checked. */
+export function render(template: Template, scope: Scope): Rendered {
+    return renderParts(template.parts, template.file, scope, []);
+}
+
+function renderParts(parts: readonly Part[], file: SourceFile, scope: Scope, calls: readonly Position[]): Rendered {
+    return concatenate(
+        parts.map((part): Rendered => {
+            const at = { file, offset: part.start };
+            if (part.kind === "text") return fromSource(file.text.slice(part.start, part.end), at, true, calls);
+            if (part.kind === "value") {
+                const value = scope.value(part.name, at);
+                return typeof value === "string" ? fromSource(value, at, false, calls) : value;
+            }
+            const { template, parameters } = scope.macro(part.name);
+            const given = new Map(
+                parameters.map((name, i) => [name, renderParts(part.args[i] ?? [], file, scope, calls)]),
+            );
+            const inner: Scope = {
+                value: (name, place) => given.get(name) ?? scope.value(name, place),
+                macro: (name) => scope.macro(name),
+            };
+            return trimEnd(renderParts(template.parts, template.file, inner, [at, ...calls]));
+        }),
+    );
+}
+
+/** Text that stands for the place `at`: letter by letter (`verbatim`) or as a whole. */
+export function fromSource(text: string, at: Position, verbatim: boolean, calls: readonly Position[] = []): Rendered {
+    return { text, segments: [{ start: 0, end: text.length, at, verbatim, calls }] };
+}
+
+/** Rendered pieces one after the other. */
+export function concatenate(pieces: readonly Rendered[]): Rendered {
+    let length = 0;
+    const segments: Segment[] = [];
+    for (const piece of pieces) {
+        for (const s of piece.segments) segments.push({ ...s, start: s.start + length, end: s.end + length });
+        length += piece.text.length;
+    }
+    return { text: pieces.map((piece) => piece.text).join(""), segments };
+}
+
+/** The text from one offset to another, with its places. */
+export function slice(rendered: Rendered, from: number, to = rendered.text.length): Rendered {
+    const segments = rendered.segments
+        .filter((s) => s.end > from && s.start < to)
+        .map((s): Segment => {
+            const start = Math.max(s.start, from);
+            const at = s.verbatim ? { ...s.at, offset: s.at.offset + start - s.start } : s.at;
+            return { ...s, at, start: start - from, end: Math.min(s.end, to) - from };
+        });
+    return { text: rendered.text.slice(from, to), segments };
+}
+
+/** A macro's file ends in a newline; the fragment it stands for does not. */
+function trimEnd(rendered: Rendered): Rendered {
+    return slice(rendered, 0, rendered.text.trimEnd().length);
+}
+
+/** Where the text at `offset` was written, and through which macro calls it came. */
+export function locate(rendered: Rendered, offset: number): { at: Position; calls: readonly Position[] } | undefined {
+    const segment = rendered.segments.find((s) => offset >= s.start && offset < s.end) ?? rendered.segments.at(-1);
+    if (segment === undefined) return undefined;
+    const within = segment.verbatim ? Math.min(offset, segment.end) - segment.start : 0;
+    return { at: { file: segment.at.file, offset: segment.at.offset + within }, calls: segment.calls };
+}
