@@ -74,7 +74,8 @@ export async function startStandIn(catalogue: Catalogue, options: StandInOptions
         if (refusal !== undefined) return refusal;
         const delay = isLimited(request.path) ? (bucket?.(Date.now()) ?? 0) : 0;
         if (delay === "refused") return tooManyRequests;
-        if (delay > 0) await wait(delay);
+        // A delayed answer does not keep a process alive whose stand-in is closed.
+        if (delay > 0) await wait(delay, undefined, { ref: false });
         return handle(request);
     };
 
