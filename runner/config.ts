@@ -107,7 +107,11 @@ export async function loadTarget(root: string, name: string): Promise<StrictTarg
     return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
 }
 
-async function loadDefault<T extends v.GenericSchema>(root: string, file: string, schema: T): Promise<v.InferOutput<T>> {
+async function loadDefault<T extends v.GenericSchema>(
+    root: string,
+    file: string,
+    schema: T,
+): Promise<v.InferOutput<T>> {
     let module: { default?: unknown };
     try {
         module = await import(pathToFileURL(join(root, file)).href);

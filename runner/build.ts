@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { PipelineError } from "../common/errors.ts";
+import { takeLock } from "../common/lock.ts";
+import { check } from "./check.ts";
+import { type Compiled, compile } from "./compile.ts";
+import { buildGraph, type Graph, reach, type Selection, select } from "./graph.ts";
+import { attachWork, openSources, placesOf } from "./open.ts";
+import { type Node, type ParseOptions, type Project, parse } from "./parse.ts";
+import { type Publication, publish, unpublishable } from "./publish.ts";
+import { closingLine, count, details, resultLine } from "./report.ts";
+import { type Result, run } from "./run.ts";
+import { prepareState, recordRun, settleState } from "./state.ts";
+
+/** What a command writes: `out` is the result that was asked for, `note` is for the person who waits. */
+export interface Output {
+    out(text: string): void;
+    note(text: string): void;
+}
+
+export interface ProjectOptions extends ParseOptions, Selection {
+    readonly projectDir: string;
+}
+
+export type Command = "build" | "run" | "test" | "seed";
+
+/** The kinds of node that a command runs. */
+const kindsOf: Record<Command, readonly Node["kind"][]> = {
+    build: ["seed", "model", "test"],
+    run: ["model"],
+    test: ["test"],
+    seed: ["seed"],
+};
+
+/** What a command came to; `ok` decides the exit code. */
+export interface Outcome {
+    readonly ok: boolean;
+    readonly results: readonly Result[];
+    readonly publication?: Publication;
+}
+
+/**
+ * Builds a project: everything is checked before the first statement touches the target's files, models and their tests
+ * run in the order of what they read, and, for `build`, all of it is published in one step when no test has failed.
+ * @throws PipelineError for what a person can mend before anything runs; what fails while it runs is in the outcome.
+ */
+export async function build(command: Command, options: ProjectOptions, output: Output): Promise<Outcome> {
+    const { project, graph } = await loadProject(options);
+    const compiled = compile(project, graph);
+    writeCompiled(project, graph, compiled);
+    const names = selectNodes(project, graph, { options, kinds: kindsOf[command], output });
+    if (names.size === 0) {
+        output.out(`Nothing to do\n${closingLine([])}`);
+        return { ok: true, results: [] };
+    }
+    requireSources(project, graph, names);
+
+    const started = performance.now();
+    const release = takeLock(placesOf(project).lock, command);
+    try {
+        const database = await openSources(project, { onWait: output.note });
+        try {
+            await check(database, project, { graph, compiled, names });
+            const seconds = ((performance.now() - started) / 1000).toFixed(2);
+            output.out(`Checked ${count(names.size)} nodes in ${seconds} s, target ${project.target.name}`);
+
+            await attachWork(database, project, { write: true, onWait: output.note });
+            await prepareState(database);
+            const runOf = { runId: newRunId(), command, startedAt: new Date().toISOString() };
+            const { runId } = runOf;
+            const results = await run(database, project, {
+                ...{ graph, compiled, names, runId },
+                onResult: (result, position) => output.out(resultLine(result, position)),
+            });
+            await settleState(database, project, { results, runId });
+            const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+            const status = ok ? "success" : "error";
+            await recordRun(database, project, { run: runOf, status, results });
+
+            const reasons = command === "build" && ok ? await unpublishable(database, project) : [];
+            const publishes = command === "build" && ok && reasons.length === 0;
+            const publication = publishes ? await publish(database, project, runId) : undefined;
+
+            report(command, { ok, results, reasons, publication, started }, output);
+            return { ok: ok && reasons.length === 0, results, ...(publication === undefined ? {} : { publication }) };
+        } finally {
+            database.close();
+        }
+    } finally {
+        release();
+    }
+}
+
+/** A project with its graph. @throws ProjectError with every mistake found in its files. */
+export async function loadProject(options: ProjectOptions): Promise<{ project: Project; graph: Graph }> {
+    const project = await parse(options.projectDir, options);
+    return { project, graph: buildGraph(project) };
+}
+
+/** Compiles and checks what a selection takes, without touching the target's files. */
+export async function checkProject(
+    options: ProjectOptions,
+    output: Output,
+): Promise<{ project: Project; graph: Graph; compiled: Compiled; names: ReadonlySet<string> }> {
+    const { project, graph } = await loadProject(options);
+    const compiled = compile(project, graph);
+    const names = selectNodes(project, graph, { options, kinds: kindsOf.build, output });
+    const database = await openSources(project, { onWait: output.note });
+    try {
+        await check(database, project, { graph, compiled, names });
+    } finally {
+        database.close();
+    }
+    return { project, graph, compiled, names };
+}
+
+/** The run's own time first, so that run ids sort by time: 20261122T160501Z-3fa9. */
+function newRunId(): string {
+    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+    return `${time}-${randomBytes(2).toString("hex")}`;
+}
+
+/** The nodes of the given kinds that the selection takes; selectors that match nothing are noted. */
+export function selectNodes(
+    project: Project,
+    graph: Graph,
+    { options, kinds, output }: { options: Selection; kinds: readonly Node["kind"][]; output: Output },
+): Set<string> {
+    const { names, unmatched } = select(project, graph, options);
+    for (const { selector, nearest } of unmatched) {
+        const remedy = nearest === undefined ? "" : ` Did you mean "${nearest}"?`;
+        output.note(`nothing matches the selector "${selector}".${remedy}`);
+    }
+    return new Set([...names].filter((name) => kinds.includes(project.nodes.get(name)?.kind ?? "source")));
+}
+
+/** Sources must exist to run what reads them; to check it, what their YAML says of them is enough. */
+function requireSources(project: Project, graph: Graph, names: ReadonlySet<string>): void {
+    const needed = reach(graph.parents, names);
+    for (const node of project.nodes.values()) {
+        if (node.kind !== "source" || !needed.has(node.name) || node.database === undefined) continue;
+        const file = project.target.attach[node.database];
+        if (file === undefined || existsSync(join(project.root, file))) continue;
+        throw new PipelineError(
+            `${file} does not exist: nothing has been landed for source "${node.name}" of target "${project.target.name}"`,
+        );
+    }
+}
+
+/** Writes the SQL of every model and test to artifacts/, ready to be pasted into the engine's shell. */
+export function writeCompiled(project: Project, graph: Graph, compiled: Compiled): void {
+    const folder = join(placesOf(project).artifacts, "compiled");
+    rmSync(folder, { recursive: true, force: true });
+    for (const node of graph.order) {
+        const sql = compiled.get(node.name);
+        if (sql === undefined) continue;
+        const path = join(folder, node.kind === "model" ? node.file.path : `tests/${node.name}.sql`);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, `${sql.text}\n`);
+    }
+}
+
+interface Report {
+    readonly ok: boolean;
+    readonly results: readonly Result[];
+    readonly reasons: readonly string[];
+    readonly publication: Publication | undefined;
+    readonly started: number;
+}
+
+function report(command: Command, { ok, results, reasons, publication, started }: Report, output: Output): void {
+    const text = details(results);
+    if (text !== "") output.out(`\n${text}`);
+    output.out("");
+    if (publication !== undefined) {
+        const { runId, relations, warehouse, exports, files } = publication;
+        output.out(
+            `Published ${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/, run ${runId}`,
+        );
+    } else if (command === "build") {
+        const why = ok ? `\n${reasons.map((reason) => `    ${reason}`).join("\n")}` : " what failed is listed above";
+        output.out(`Not published, the publication before is unchanged:${why}`);
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    output.out(`Finished ${command} in ${seconds} s`);
+    output.out(closingLine(results));
+}

@@ -1,0 +1,195 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { didYouMean } from "../common/nearest.ts";
+import { type Compiled, relationOf } from "./compile.ts";
+import { type Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Graph, reach } from "./graph.ts";
+import type { DataTest, Model, Node, Project, Seed, Source } from "./parse.ts";
+import { failOn, type Problem } from "./problem.ts";
+import type { ColumnProperty } from "./properties.ts";
+import { parseQuery } from "./syntax.ts";
+import { locate, type Rendered } from "./template.ts";
+
+export interface Column {
+    readonly name: string;
+    readonly type: string;
+}
+
+/** The columns of every relation that was checked, by the node's name. */
+export type Columns = ReadonlyMap<string, readonly Column[]>;
+
+/**
+ * Binds every model and test among `names`, and all that they read, against empty tables, with DuckDB's own binder:
+ * what passes can't fail later on a name or a type. Nothing of the target is touched.
+ * The files that sources live in must be attached to `database`; a source whose file is absent is taken from the
+ * columns that its YAML declares.
+ * @throws ProjectError with every mistake found, except those that only follow from another.
+ */
+export async function check(
+    database: Database,
+    project: Project,
+    { graph, compiled, names }: { graph: Graph; compiled: Compiled; names: Iterable<string> },
+): Promise<Columns> {
+    const problems: Problem[] = [];
+    const columns = new Map<string, readonly Column[]>();
+    const failed = new Set<string>();
+    const needed = reach(graph.parents, names);
+    await database.run("attach ':memory:' as shelfmark_check");
+    await database.run("use shelfmark_check");
+    try {
+        for (const node of graph.order) {
+            if (!needed.has(node.name)) continue;
+            if (node.parents.some((parent) => failed.has(parent))) {
+                failed.add(node.name);
+                continue;
+            }
+            const found = await checkNode(database, project, node, compiled);
+            const wrong = "problem" in found ? [found.problem] : undocumented(node, found);
+            if (!("problem" in found)) columns.set(node.name, found);
+            if (wrong.length > 0) failed.add(node.name);
+            problems.push(...wrong);
+        }
+    } finally {
+        await database.run("use memory");
+        await database.run("detach shelfmark_check");
+    }
+    failOn(problems);
+    return columns;
+}
+
+type Found = readonly Column[] | { readonly problem: Problem };
+
+async function checkNode(database: Database, project: Project, node: Node, compiled: Compiled): Promise<Found> {
+    if (node.kind === "source") return sourceColumns(database, project, node);
+    if (node.kind === "seed") return seedColumns(database, project, node);
+    const sql = compiled.get(node.name);
+    if (sql === undefined) throw new Error(`${node.name} was not compiled`);
+    const mistake = await queryMistake(database, project, node, sql);
+    if (mistake !== undefined) return { problem: mistake };
+    // `explain` binds too, and unlike a table it takes a test's columns of one name.
+    const before = node.kind === "test" ? "explain\n" : `create table ${identifier(node.name)} as\n`;
+    const after = node.kind === "test" ? "" : "\nwith no data";
+    try {
+        await database.run(`${before}${sql.text}${after}`);
+    } catch (error) {
+        return { problem: problemOf(error, sql, before.length) };
+    }
+    return node.kind === "test" ? [] : columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
+}
+
+/** A mistake that shows before names are bound: SQL that can't be read, or a table that is not reached through a ref. */
+async function queryMistake(
+    database: Database,
+    project: Project,
+    node: Model | DataTest,
+    sql: Rendered,
+): Promise<Problem | undefined> {
+    const syntax = await parseQuery(database, sql.text);
+    if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax.offset), sql, 0);
+    const parents = node.parents.map((name) => project.nodes.get(name)).filter((parent) => parent !== undefined);
+    const allowed = new Set(readable(parents, project).map((parent) => relationOf(parent).toLowerCase()));
+    const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
+    if (stray === undefined) return undefined;
+    const [, table = stray.name] = /([^.]+)$/.exec(stray.name) ?? [];
+    const known = [...project.nodes.values()].find((other) => other.name.split(".").at(-1) === table);
+    const tag = known === undefined ? undefined : `{{${known.kind === "source" ? "source" : "ref"}.${known.name}}}`;
+    const remedy = tag === undefined ? "name it in a _sources.yml and read it through {{source...}}" : `write ${tag}`;
+    const message = `"${stray.name}" is read past the project, which then can't know the order of things: ${remedy}`;
+    return problemOf(new SqlError(message, stray.offset), sql, 0);
+}
+
+/** The relations that a node's SQL may name: its parents, and those of the ephemeral models written into it. */
+function readable(parents: readonly Node[], project: Project): Node[] {
+    return parents.flatMap((parent) => {
+        if (parent.kind !== "model" || parent.materialized !== "ephemeral") return [parent];
+        const inner = parent.parents.map((name) => project.nodes.get(name)).filter((node) => node !== undefined);
+        return [parent, ...readable(inner, project)];
+    });
+}
+
+/** What DuckDB said, at the place in the author's own file. */
+export function problemOf(error: unknown, sql: Rendered, prefix: number): Problem {
+    if (!(error instanceof SqlError)) throw error;
+    // Without a place it is the statement as a whole, and that begins at its first letter.
+    const place = locate(sql, Math.max(0, (error.offset ?? prefix) - prefix));
+    return { message: error.message, ...place };
+}
+
+/** The columns of a relation that stands in the database. @throws SqlError */
+export async function columnsOf(database: Database, relation: string): Promise<Column[]> {
+    const rows = await database.rows(`describe ${relation}`);
+    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+}
+
+async function sourceColumns(database: Database, project: Project, source: Source): Promise<Found> {
+    const relation = relationOf(source);
+    const file = source.database === undefined ? undefined : project.target.attach[source.database];
+    if (source.database !== undefined && file === undefined) {
+        const known = Object.keys(project.target.attach);
+        const message = `targets/${project.target.name}.ts attaches no database "${source.database}".${didYouMean(source.database, known)}`;
+        return { problem: { message, at: source.declaredAt } };
+    }
+    if (file !== undefined && !existsSync(join(project.root, file))) return declaredColumns(database, source, file);
+    try {
+        return await columnsOf(database, relation);
+    } catch (error) {
+        if (!(error instanceof SqlError)) throw error;
+        const where = file === undefined ? "" : ` in ${file}`;
+        return { problem: { message: `there is no table "${relation}"${where}`, at: source.declaredAt } };
+    }
+}
+
+/** Before anything was landed, a source is what its YAML says, so that a fresh clone can be checked. */
+async function declaredColumns(database: Database, source: Source, file: string): Promise<Found> {
+    const types = source.columns.flatMap(({ name, dataType }) =>
+        dataType === undefined ? [] : [`${identifier(name)} ${dataType}`],
+    );
+    if (types.length === 0) {
+        const message = `${file} does not exist yet, and no column of "${source.name}" declares a data_type to check with`;
+        return { problem: { message, at: source.declaredAt } };
+    }
+    const catalog = source.database ?? "shelfmark_check";
+    const relation = [catalog, source.schema, source.identifier].map(identifier).join(".");
+    await database.run(`attach if not exists ':memory:' as ${identifier(catalog)}`);
+    await database.run(`create schema if not exists ${identifier(catalog)}.${identifier(source.schema)}`);
+    await database.run(`create or replace table ${relation} (${types.join(", ")})`);
+    return columnsOf(database, relation);
+}
+
+/** The call that reads a seed's file: a header line, no value for an empty field, types guessed where none is given. */
+export function readSeed(project: Project, seed: Seed): string {
+    const types = Object.entries(seed.columnTypes).map(([name, type]) => `${literal(name)}: ${literal(type)}`);
+    const options = [
+        "header = true",
+        `delim = ${literal(seed.delimiter)}`,
+        ...(types.length === 0 ? [] : [`types = {${types.join(", ")}}`]),
+    ];
+    return `read_csv(${literal(join(project.root, seed.file.path))}, ${options.join(", ")})`;
+}
+
+async function seedColumns(database: Database, project: Project, seed: Seed): Promise<Found> {
+    const table = identifier(seed.name);
+    try {
+        await database.run(`create table ${table} as select * from ${readSeed(project, seed)} limit 0`);
+    } catch (error) {
+        if (!(error instanceof SqlError)) throw error;
+        return { problem: { message: error.message, at: { file: seed.file, offset: 0 } } };
+    }
+    return columnsOf(database, `shelfmark_check.main.${table}`);
+}
+
+/** Columns that are described, or form the unique key, but are not there. */
+function undocumented(node: Node, found: readonly Column[]): Problem[] {
+    if (node.kind === "test") return [];
+    const names = found.map((column) => column.name);
+    const missing = (name: string): boolean => !names.some((known) => known.toLowerCase() === name.toLowerCase());
+    const described = node.columns
+        .filter((column: ColumnProperty) => missing(column.name))
+        .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
+    if (node.kind !== "model") return described;
+    const keys = node.uniqueKey.filter(missing).map((name) => ({
+        message: `unique_key names a column "${name}" that "${node.name}" has not.${didYouMean(name, names)}`,
+        at: { file: node.file, offset: 0 },
+    }));
+    return [...described, ...keys];
+}

@@ -1,0 +1,112 @@
+import { literal } from "./duckdb.ts";
+import type { Graph } from "./graph.ts";
+import { type DataTest, type Model, type Node, type Project, referenceOf } from "./parse.ts";
+import type { Argument } from "./properties.ts";
+import { concatenate, fromSource, type Rendered, render, type Scope, slice, type Template } from "./template.ts";
+
+/** The SQL of every model and test by name: one SELECT each, in the engine's own dialect. */
+export type Compiled = ReadonlyMap<string, Rendered>;
+
+/** Renders all models and tests of a project. Ephemeral models become common table expressions of those that read them. */
+export function compile(project: Project, graph: Graph): Compiled {
+    const compiled = new Map<string, Rendered>();
+    const bodies = new Map<string, Rendered>();
+    for (const node of graph.order) {
+        if (node.kind !== "model" && node.kind !== "test") continue;
+        const body = trimStatement(render(node.template, scopeOf(node, project)));
+        bodies.set(node.name, body);
+        compiled.set(node.name, withEphemerals(body, ephemeralsOf(node, project), bodies));
+    }
+    return compiled;
+}
+
+/** How SQL names a node: `main.dim_books`, `landing.openlibrary.search_pages`, or the expression of an ephemeral model. */
+export function relationOf(node: Node): string {
+    if (node.kind === "source") {
+        return [node.database, node.schema, node.identifier].filter((part) => part !== undefined).join(".");
+    }
+    return node.kind === "model" && node.materialized === "ephemeral" ? expressionName(node) : `main.${node.name}`;
+}
+
+function expressionName(model: Model): string {
+    return `ephemeral__${model.name}`;
+}
+
+function scopeOf(node: Model | DataTest, project: Project): Scope {
+    const relation = (name: string): string => {
+        const found = project.nodes.get(name);
+        return found === undefined ? name : relationOf(found);
+    };
+    return {
+        macro: (name) => {
+            const macro = project.macros.get(name);
+            if (macro === undefined) throw new Error(`macro ${name} was not checked`);
+            return macro as { template: Template; parameters: readonly string[] };
+        },
+        value: (name, at) => {
+            const [kind = "", ...rest] = name.split(".");
+            if (kind === "vars") return String(project.vars[rest.join(".")]);
+            if (kind === "ref" || kind === "source") return relation(rest.join("."));
+            if (node.kind !== "test") throw new Error(`name ${name} was not checked`);
+            // What a generic test is given stands in the YAML file, so that is where its mistakes are.
+            return fromSource(
+                testValue(node, name, relation),
+                node.generic === undefined ? at : node.declaredAt,
+                false,
+            );
+        },
+    };
+}
+
+function testValue(test: DataTest, name: string, relation: (name: string) => string): string {
+    if (name === "model") {
+        const tested = relation(test.on ?? "");
+        return test.where === undefined ? tested : `(select * from ${tested} where ${test.where}) as tested`;
+    }
+    const value = test.args[name];
+    if (value === undefined) return name === "column_name" ? (test.column ?? "") : "";
+    const referred = referenceOf(value);
+    return referred === undefined ? argumentText(value, test.args.quote !== false) : relation(referred);
+}
+
+/** A list becomes SQL literals separated by commas (`quote: false`: as it is written), anything else its own text. */
+function argumentText(value: Argument, quote: boolean): string {
+    if (!Array.isArray(value)) return String(value);
+    return value.map((item) => (quote && typeof item === "string" ? literal(item) : String(item))).join(", ");
+}
+
+/** Without the white space around, and without a closing semicolon, which would end the statement around it. */
+function trimStatement(rendered: Rendered): Rendered {
+    const start = rendered.text.length - rendered.text.trimStart().length;
+    return slice(rendered, start, rendered.text.replace(/;?\s*$/, "").length);
+}
+
+/** The ephemeral models that a node reads, directly or through one another, each after those that it reads. */
+function ephemeralsOf(node: Node, project: Project, found = new Set<Model>()): Set<Model> {
+    for (const name of node.parents) {
+        const parent = project.nodes.get(name);
+        if (parent?.kind !== "model" || parent.materialized !== "ephemeral" || found.has(parent)) continue;
+        ephemeralsOf(parent, project, found);
+        found.add(parent);
+    }
+    return found;
+}
+
+function withEphemerals(body: Rendered, models: ReadonlySet<Model>, bodies: ReadonlyMap<string, Rendered>): Rendered {
+    if (models.size === 0) return body;
+    const at = body.segments[0]?.at;
+    if (at === undefined) return body;
+    const glue = (text: string): Rendered => fromSource(text, at, false);
+    const own = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*with\b(?<recursive>\s+recursive\b)?/i.exec(body.text);
+    const expressions = [...models].flatMap((model, i) => [
+        glue(`${i === 0 ? "" : ",\n"}${expressionName(model)} as (\n`),
+        bodies.get(model.name) ?? glue(""),
+        glue("\n)"),
+    ]);
+    return concatenate([
+        glue(own?.groups?.recursive === undefined ? "with " : "with recursive "),
+        ...expressions,
+        own === null ? glue("\n") : glue(","),
+        own === null ? body : slice(body, own[0].length),
+    ]);
+}

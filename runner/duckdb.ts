@@ -1,0 +1,150 @@
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { didYouMean } from "../common/nearest.ts";
+
+/** A value as DuckDB's JSON conversion gives it: bigints and decimals come as text. */
+export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
+export type Row = Record<string, Value>;
+
+/** What DuckDB said against a statement. `offset` counts UTF-16 code units in the statement's text. */
+export class SqlError extends Error {
+    override readonly name = "SqlError";
+    readonly offset: number | undefined;
+
+    constructor(message: string, offset: number | undefined, options?: ErrorOptions) {
+        super(message, options);
+        this.offset = offset;
+    }
+}
+
+/** The one place that speaks to DuckDB: an in-memory instance to which files are attached, and one connection. */
+export class Database {
+    private readonly instance: DuckDBInstance;
+    private readonly connection: DuckDBConnection;
+
+    private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+        this.instance = instance;
+        this.connection = connection;
+    }
+
+    /** `settings` are DuckDB's own, such as `memory_limit`. */
+    static async open(settings: Readonly<Record<string, string>> = {}): Promise<Database> {
+        const instance = await DuckDBInstance.create(":memory:", {
+            autoinstall_known_extensions: "false",
+            errors_as_json: "true",
+            ...settings,
+        });
+        return new Database(instance, await instance.connect());
+    }
+
+    /** Runs one statement for its effect. @throws SqlError */
+    async run(sql: string): Promise<void> {
+        try {
+            await this.connection.run(sql);
+        } catch (error) {
+            throw toSqlError(error, sql);
+        }
+    }
+
+    /** All rows of a query. @throws SqlError */
+    async rows(sql: string): Promise<Row[]> {
+        try {
+            const reader = await this.connection.runAndReadAll(sql);
+            return reader.getRowObjectsJson() as Row[];
+        } catch (error) {
+            throw toSqlError(error, sql);
+        }
+    }
+
+    /** A query's columns with their types, and its rows. @throws SqlError */
+    async table(sql: string): Promise<{ columns: { name: string; type: string }[]; rows: Row[] }> {
+        try {
+            const reader = await this.connection.runAndReadAll(sql);
+            const types = reader.columnTypes();
+            const columns = reader.deduplicatedColumnNames().map((name, i) => ({ name, type: String(types[i]) }));
+            return { columns, rows: reader.getRowObjectsJson() as Row[] };
+        } catch (error) {
+            throw toSqlError(error, sql);
+        }
+    }
+
+    /** The first column of a query's first row, or null when there is none. @throws SqlError */
+    async value(sql: string): Promise<Value> {
+        const [row] = await this.rows(sql);
+        return row === undefined ? null : (Object.values(row)[0] ?? null);
+    }
+
+    /** Runs `work` in a transaction; whatever it throws rolls everything back. */
+    async transaction(work: () => Promise<void>): Promise<void> {
+        await this.run("begin");
+        try {
+            await work();
+            await this.run("commit");
+        } catch (error) {
+            await this.run("rollback");
+            throw error;
+        }
+    }
+
+    /** Stops the statement that is running; it is rejected. */
+    interrupt(): void {
+        this.connection.interrupt();
+    }
+
+    close(): void {
+        this.connection.closeSync();
+        this.instance.closeSync();
+    }
+}
+
+interface JsonError {
+    readonly exception_type?: string;
+    readonly exception_message?: string;
+    readonly position?: string;
+    readonly error_subtype?: string;
+    readonly name?: string;
+    readonly candidates?: string;
+}
+
+function toSqlError(error: unknown, sql: string): SqlError {
+    const text = error instanceof Error ? error.message : String(error);
+    const json = parseJson(text.slice(Math.max(0, text.indexOf("{"))));
+    if (json?.exception_message === undefined) return new SqlError(text, undefined, { cause: error });
+    const offset = json.position === undefined ? undefined : toUtf16(sql, Number(json.position));
+    return new SqlError(wording(json, json.exception_message), offset, { cause: error });
+}
+
+function parseJson(text: string): JsonError | undefined {
+    try {
+        return JSON.parse(text) as JsonError;
+    } catch {
+        return undefined;
+    }
+}
+
+/** DuckDB counts bytes of UTF-8, JavaScript counts UTF-16 code units. */
+export function toUtf16(text: string, bytes: number): number {
+    return Buffer.from(text, "utf8").subarray(0, bytes).toString("utf8").length;
+}
+
+function wording({ error_subtype, name = "", candidates }: JsonError, message: string): string {
+    if (error_subtype === "COLUMN_NOT_FOUND" && name !== "") {
+        const known = candidates?.split(",") ?? [];
+        const list = known.length === 0 ? "" : ` Near in spelling: ${known.map((word) => `"${word}"`).join(", ")}`;
+        return `unknown column "${name}".${didYouMean(name, known) || list}`;
+    }
+    const [first = message] = message.split(/\n\s*(?:Candidate functions|Candidate bindings|LINE \d+)/);
+    return first
+        .trim()
+        .replace(/\s*\n\s*/g, " ")
+        .replace(/^[A-Z](?=[a-z])/, (char) => char.toLowerCase());
+}
+
+/** `'it''s'` */
+export function literal(text: string): string {
+    return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** `"a name"` */
+export function identifier(name: string): string {
+    return `"${name.replaceAll('"', '""')}"`;
+}

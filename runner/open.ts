@@ -1,0 +1,119 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PipelineError } from "../common/errors.ts";
+import { readHolder } from "../common/lock.ts";
+import { Database, identifier, literal, SqlError } from "./duckdb.ts";
+import type { Project } from "./parse.ts";
+
+/** Where a target keeps its files; absolute paths. */
+export interface Places {
+    readonly folder: string;
+    /** The builder's own file, which keeps all models between runs. */
+    readonly work: string;
+    /** What people read; both are links into the current publication. */
+    readonly warehouse: string;
+    readonly exports: string;
+    /** A link to the publication that is in force, and the folder of all that are kept. */
+    readonly current: string;
+    readonly publications: string;
+    readonly lock: string;
+    readonly artifacts: string;
+}
+
+export function placesOf({ root, target }: Pick<Project, "root" | "target">): Places {
+    const folder = join(root, target.folder);
+    return {
+        folder,
+        work: join(folder, "work.duckdb"),
+        warehouse: join(folder, "warehouse.duckdb"),
+        exports: join(folder, "exports"),
+        current: join(folder, "current"),
+        publications: join(folder, "publications"),
+        lock: join(folder, "build.lock"),
+        artifacts: join(root, "artifacts", target.name),
+    };
+}
+
+export interface OpenOptions {
+    /** Told once when a file is held by another process, which is then waited for. */
+    readonly onWait?: (message: string) => void;
+    /** How long to wait for another process, in milliseconds. */
+    readonly patience?: number;
+}
+
+/**
+ * Opens DuckDB with the files of the project's sources attached, read-only. A file that does not exist is left out.
+ * @throws PipelineError when another process keeps a file locked for longer than `patience`.
+ */
+export async function openSources(project: Project, options: OpenOptions = {}): Promise<Database> {
+    const places = placesOf(project);
+    const { memoryLimit } = project.target;
+    const database = await Database.open({
+        temp_directory: join(places.folder, "work.duckdb.tmp"),
+        ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
+    });
+    try {
+        for (const [name, file] of Object.entries(project.target.attach)) {
+            const path = join(project.root, file);
+            if (!existsSync(path)) continue;
+            await attach(database, `${literal(path)} as ${identifier(name)} (read_only)`, { ...options, file });
+        }
+    } catch (error) {
+        database.close();
+        throw error;
+    }
+    return database;
+}
+
+/** The catalog name under which the work file is attached, whatever the file is called. */
+export const workCatalog = "shelfmark_work";
+
+/**
+ * Attaches the target's work file and makes it the default, so that `main.x` is a model there.
+ * Without `write` it is only read, and several processes may.
+ */
+export async function attachWork(
+    database: Database,
+    project: Project,
+    { write, ...options }: OpenOptions & { write: boolean },
+): Promise<void> {
+    const { folder, work, lock } = placesOf(project);
+    if (write) mkdirSync(folder, { recursive: true });
+    else if (!existsSync(work)) {
+        const file = `${project.target.folder}/work.duckdb`;
+        throw new PipelineError(`${file} does not exist: nothing has been built for target "${project.target.name}"`);
+    }
+    const holder = readHolder(lock);
+    if (!write && holder !== undefined) options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
+    const mode = write ? "" : " (read_only)";
+    const file = `${project.target.folder}/work.duckdb`;
+    await attach(database, `${literal(work)} as ${workCatalog}${mode}`, { ...options, file });
+    await database.run(`use ${workCatalog}`);
+}
+
+async function attach(
+    database: Database,
+    what: string,
+    { file, onWait, patience = 600_000 }: OpenOptions & { file: string },
+): Promise<void> {
+    const deadline = Date.now() + patience;
+    for (let told = false; ; ) {
+        try {
+            return await database.run(`attach ${what}`);
+        } catch (error) {
+            if (!(error instanceof SqlError)) throw error;
+            const [, pid] = /Conflicting lock is held.*?\(PID (\d+)\)/.exec(error.message) ?? [];
+            if (pid === undefined)
+                throw new PipelineError(`${file} can't be opened: ${error.message}`, { cause: error });
+            if (Date.now() > deadline) {
+                throw new PipelineError(`${file} is in use by process ${pid}. Wait for it, or stop it`, {
+                    cause: error,
+                });
+            }
+            if (!told) onWait?.(`${file} is in use by process ${pid}; waiting for it`);
+            told = true;
+            await sleep(200);
+        }
+    }
+}

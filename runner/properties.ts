@@ -1,0 +1,322 @@
+import * as v from "valibot";
+import { isMap, LineCounter, type Node, parseDocument } from "yaml";
+import { modelConfigEntries } from "./config.ts";
+import type { Position, Problem, SourceFile } from "./problem.ts";
+import { validate } from "./validate.ts";
+
+// The YAML files beside models, seeds, macros and tests, in dbt's own shape.
+
+export type Severity = "error" | "warn";
+export type Argument = string | number | boolean | readonly (string | number | boolean)[];
+
+/** A data test as it is declared on a model or a column. */
+export interface TestProperty {
+    readonly generic: string;
+    readonly name?: string;
+    readonly description: string;
+    readonly args: Readonly<Record<string, Argument>>;
+    readonly config: TestConfig;
+    readonly at: Position;
+}
+
+export interface TestConfig {
+    readonly severity: Severity;
+    /** A condition on the tested relation's rows: only those are tested. */
+    readonly where?: string;
+    readonly enabled: boolean;
+}
+
+export interface ColumnProperty {
+    readonly name: string;
+    readonly description: string;
+    readonly dataType?: string;
+    readonly tests: readonly TestProperty[];
+    readonly at: Position;
+}
+
+/** What a YAML file says of one model, seed, source table or macro. */
+export interface Entity<Config = unknown> {
+    readonly name: string;
+    readonly description: string;
+    readonly columns: readonly ColumnProperty[];
+    readonly tests: readonly TestProperty[];
+    readonly config: Config;
+    readonly at: Position;
+}
+
+/** How a model is written out as files beside the warehouse: `<as>.csv` and `<as>.parquet`. */
+export interface ExportConfig {
+    readonly as?: string | undefined;
+}
+
+export type ModelProperties = v.InferOutput<typeof modelConfigSchema>;
+export type SeedProperties = v.InferOutput<typeof seedConfigSchema>;
+
+export interface SourceTable extends Entity {
+    readonly source: string;
+    readonly database?: string;
+    readonly schema: string;
+    readonly identifier: string;
+}
+
+export interface MacroProperties {
+    readonly name: string;
+    readonly description: string;
+    readonly parameters: readonly string[];
+    readonly at: Position;
+}
+
+/** Everything that one YAML file declares. */
+export interface Properties {
+    readonly models: readonly Entity<ModelProperties>[];
+    readonly seeds: readonly Entity<SeedProperties>[];
+    readonly sources: readonly SourceTable[];
+    readonly macros: readonly MacroProperties[];
+    readonly tests: readonly (Entity<Partial<TestConfig>> & { readonly config: Partial<TestConfig> })[];
+}
+
+const scalar = v.union([v.string(), v.number(), v.boolean()]);
+const text = v.optional(v.string(), "");
+const keys = v.union([v.string(), v.array(v.string())]);
+const described = { description: text, meta: v.optional(v.record(v.string(), v.unknown())), tags: v.optional(keys) };
+
+const testConfigSchema = v.strictObject({
+    severity: v.optional(v.picklist(["error", "warn", "ERROR", "WARN"])),
+    where: v.optional(v.string()),
+    enabled: v.optional(v.boolean()),
+});
+/** A test is `unique`, or `accepted_values: {...}`; what is inside depends on the test and is read by `readTest`. */
+const testSchema = v.union([v.string(), v.record(v.string(), v.nullable(v.record(v.string(), v.unknown())))]);
+const tests = { data_tests: v.optional(v.array(testSchema)), tests: v.optional(v.array(testSchema)) };
+
+const columnSchema = v.strictObject({
+    name: v.string(),
+    data_type: v.optional(v.string()),
+    quote: v.optional(v.boolean()),
+    ...described,
+    ...tests,
+});
+const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v.array(columnSchema), []) };
+
+const modelConfigSchema = v.strictObject({
+    ...modelConfigEntries,
+    unique_key: v.optional(keys),
+    export: v.optional(v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })])),
+    meta: v.optional(v.record(v.string(), v.unknown())),
+});
+const seedConfigSchema = v.strictObject({
+    column_types: v.optional(v.record(v.string(), v.string()), {}),
+    delimiter: v.optional(v.string(), ","),
+    publish: v.optional(v.boolean(), true),
+    enabled: v.optional(v.boolean(), true),
+});
+
+const fileSchema = v.strictObject({
+    version: v.optional(v.number()),
+    models: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(modelConfigSchema, {}) })), []),
+    seeds: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(seedConfigSchema, {}) })), []),
+    sources: v.optional(
+        v.array(
+            v.strictObject({
+                name: v.string(),
+                ...described,
+                database: v.optional(v.string()),
+                schema: v.optional(v.string()),
+                loader: v.optional(v.string()),
+                tables: v.optional(v.array(v.strictObject({ ...entity, identifier: v.optional(v.string()) })), []),
+            }),
+        ),
+        [],
+    ),
+    macros: v.optional(
+        v.array(
+            v.strictObject({
+                name: v.string(),
+                ...described,
+                arguments: v.optional(
+                    v.array(v.strictObject({ name: v.string(), type: v.optional(v.string()), description: text })),
+                    [],
+                ),
+            }),
+        ),
+        [],
+    ),
+    data_tests: v.optional(
+        v.array(v.strictObject({ name: v.string(), ...described, config: v.optional(testConfigSchema, {}) })),
+        [],
+    ),
+});
+
+const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], tests: [] };
+
+/** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
+export function readProperties(file: SourceFile, problems: Problem[]): Properties {
+    const document = parseDocument(file.text, { lineCounter: new LineCounter() });
+    if (document.errors.length > 0) {
+        for (const error of document.errors) {
+            const message = (error.message.split(" at line ")[0] ?? error.message).replace(/^[A-Z]/, (c) =>
+                c.toLowerCase(),
+            );
+            problems.push({ message, at: { file, offset: error.pos[0] } });
+        }
+        return nothing;
+    }
+    const data: unknown = document.toJS();
+    if (data === null || data === undefined) return nothing;
+    const at = (path: Path, side: "key" | "value" = "value"): Position => {
+        return { file, offset: offsetOf(document.contents, path, side) };
+    };
+    const result = validate(fileSchema, data);
+    if (!result.ok) {
+        for (const { path, message } of result.mistakes) problems.push({ message, at: at(path, "key") });
+        return nothing;
+    }
+    const value = result.value;
+
+    const readTests = (owner: Testable, path: Path): TestProperty[] =>
+        (["data_tests", "tests"] as const).flatMap((key) =>
+            (owner[key] ?? []).flatMap((_, i) => readTest(data, [...path, key, i], at, problems)),
+        );
+    const readEntity = <C>(item: EntityInput, config: C, path: Path): Entity<C> => ({
+        name: item.name,
+        description: item.description,
+        config,
+        at: at([...path, "name"]),
+        tests: readTests(item, path),
+        columns: item.columns.map((column, i) => ({
+            name: column.name,
+            description: column.description,
+            ...(column.data_type === undefined ? {} : { dataType: column.data_type }),
+            tests: readTests(column, [...path, "columns", i]),
+            at: at([...path, "columns", i, "name"]),
+        })),
+    });
+
+    return {
+        models: value.models.map((item, i) => readEntity(item, withTags(item.config, item.tags), ["models", i])),
+        seeds: value.seeds.map((item, i) => readEntity(item, item.config, ["seeds", i])),
+        sources: value.sources.flatMap((source, s) =>
+            source.tables.map((table, t) => ({
+                ...readEntity(table, {}, ["sources", s, "tables", t]),
+                source: source.name,
+                ...(source.database === undefined ? {} : { database: source.database }),
+                schema: source.schema ?? source.name,
+                identifier: table.identifier ?? table.name,
+            })),
+        ),
+        macros: value.macros.map((macro, i) => ({
+            name: macro.name,
+            description: macro.description,
+            parameters: macro.arguments.map((argument) => argument.name),
+            at: at(["macros", i, "name"]),
+        })),
+        tests: value.data_tests.map((test, i) => ({
+            name: test.name,
+            description: test.description,
+            columns: [],
+            tests: [],
+            config: strictTestConfig(test.config),
+            at: at(["data_tests", i, "name"]),
+        })),
+    };
+}
+
+type Path = readonly (string | number)[];
+interface Testable {
+    readonly data_tests?: unknown[] | undefined;
+    readonly tests?: unknown[] | undefined;
+}
+interface EntityInput extends Testable {
+    readonly name: string;
+    readonly description: string;
+    readonly columns: readonly (Testable & { name: string; description: string; data_type?: string | undefined })[];
+}
+
+function withTags(config: ModelProperties, tags: v.InferOutput<typeof keys> | undefined): ModelProperties {
+    return { ...config, tags: [config.tags ?? [], tags ?? []].flat() };
+}
+
+function strictTestConfig(config: v.InferOutput<typeof testConfigSchema>): TestConfig {
+    return {
+        severity: config.severity?.toLowerCase() === "warn" ? "warn" : "error",
+        enabled: config.enabled ?? true,
+        ...(config.where === undefined ? {} : { where: config.where }),
+    };
+}
+
+const argument = v.union([scalar, v.array(scalar)]);
+const testKeys = ["name", "description", "config", "arguments", "severity", "where", "enabled", "meta", "tags"];
+
+/** One entry of a `data_tests:` list: dbt's forms with arguments beside `config:`, or below `arguments:`. */
+function readTest(
+    data: unknown,
+    path: Path,
+    at: (path: Path, side?: "key" | "value") => Position,
+    problems: Problem[],
+): TestProperty[] {
+    const entry = path.reduce<unknown>((node, key) => (node as Record<string | number, unknown>)[key], data);
+    if (typeof entry === "string") {
+        return [{ generic: entry, description: "", args: {}, config: strictTestConfig({}), at: at(path) }];
+    }
+    const [[generic, raw] = ["", null], ...more] = Object.entries(
+        entry as Record<string, Record<string, unknown> | null>,
+    );
+    if (more.length > 0 || generic === "") {
+        const names = [generic, ...more.map(([name]) => name)].map((name) => `"${name}"`).join(" and ");
+        problems.push({
+            message: `a test has one name, this has ${names}: indent what belongs to "${generic}" below it`,
+            at: at(path),
+        });
+        return [];
+    }
+    const body = raw ?? {};
+    const inside = [...path, generic];
+    const { severity, where, enabled } = body;
+    const settings = Object.fromEntries(
+        Object.entries({ severity, where, enabled, ...(body.config as object | undefined) }).filter(
+            ([, value]) => value !== undefined,
+        ),
+    );
+    const config = validate(testConfigSchema, settings);
+    const rest = Object.fromEntries(Object.entries(body).filter(([key]) => !testKeys.includes(key)));
+    const args = validate(v.record(v.string(), argument), { ...rest, ...(body.arguments as object | undefined) });
+    if (!config.ok || !args.ok) {
+        for (const { path: below, message } of config.ok ? [] : config.mistakes) {
+            problems.push({ message, at: at([...inside, "config", ...below], "key") });
+        }
+        for (const { path: below, message } of args.ok ? [] : args.mistakes) {
+            problems.push({ message, at: at([...inside, ...below], "key") });
+        }
+        return [];
+    }
+    return [
+        {
+            generic,
+            description: typeof body.description === "string" ? body.description : "",
+            ...(typeof body.name === "string" ? { name: body.name } : {}),
+            args: args.value,
+            config: strictTestConfig(config.value),
+            at: at(inside, "key"),
+        },
+    ];
+}
+
+/** Where the node at `path` begins, or the deepest node on the way that exists. */
+function offsetOf(contents: Node | null, path: Path, side: "key" | "value"): number {
+    let node: unknown = contents;
+    let offset = contents?.range?.[0] ?? 0;
+    path.forEach((key, i) => {
+        const last = i === path.length - 1;
+        if (isMap(node)) {
+            const pair = node.items.find((item) => String((item.key as { value?: unknown })?.value) === String(key));
+            const keyOffset = (pair?.key as Node | undefined)?.range?.[0];
+            if (keyOffset !== undefined) offset = keyOffset;
+            node = pair?.value;
+            if (last && side === "value") offset = (node as Node | undefined)?.range?.[0] ?? offset;
+        } else {
+            node = (node as { get?: (key: unknown, keep: boolean) => unknown } | undefined)?.get?.(key, true);
+            offset = (node as Node | undefined)?.range?.[0] ?? offset;
+        }
+    });
+    return offset;
+}

@@ -1,0 +1,84 @@
+import type { Database } from "./duckdb.ts";
+import { literal, toUtf16 } from "./duckdb.ts";
+
+/** A table that a query names outside of its own common table expressions; `offset` counts UTF-16 code units. */
+export interface TableRead {
+    /** As it is written, without quotes: `main.dim_books`. */
+    readonly name: string;
+    readonly offset: number | undefined;
+}
+
+/** What is wrong with a query before any name in it is looked at, or the tables that it reads. */
+export type Syntax =
+    | { readonly ok: false; readonly message: string; readonly offset: number | undefined }
+    | { readonly ok: true; readonly reads: readonly TableRead[] };
+
+/** Functions that read files: what they return would come from outside the project unseen. */
+const fileReaders = /^(read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres_scan|iceberg_scan|delta_scan)$/;
+
+/** Parses a query with DuckDB's own parser, without binding it. */
+export async function parseQuery(database: Database, sql: string): Promise<Syntax> {
+    const text = await database.value(`select json_serialize_sql(${literal(sql)})::varchar`);
+    const result = JSON.parse(String(text)) as SerializedSql;
+    if (result.error) {
+        const offset = result.position === undefined ? undefined : toUtf16(sql, Number(result.position));
+        const message =
+            result.error_type === "not implemented"
+                ? "a model or test is one SELECT statement, this is another kind"
+                : (result.error_message ?? "syntax error");
+        return { ok: false, message, offset };
+    }
+    if (result.statements?.length !== 1) {
+        const second = result.statements?.[1]?.node as { select_list?: { query_location?: number }[] } | undefined;
+        const at = second?.select_list?.[0]?.query_location;
+        const offset = at === undefined ? undefined : toUtf16(sql, at);
+        return { ok: false, message: "a model or test is one SELECT statement, this is several", offset };
+    }
+    const reads: TableRead[] = [];
+    collectReads(result.statements[0]?.node, new Set(), sql, reads);
+    return { ok: true, reads };
+}
+
+interface SerializedSql {
+    readonly error: boolean;
+    readonly error_type?: string;
+    readonly error_message?: string;
+    readonly position?: string;
+    readonly statements?: readonly { readonly node: unknown }[];
+}
+
+interface SyntaxNode {
+    readonly type?: string;
+    readonly cte_map?: { readonly map: readonly { readonly key: string }[] };
+    readonly cte_name?: string;
+    readonly catalog_name?: string;
+    readonly schema_name?: string;
+    readonly table_name?: string;
+    readonly function?: { readonly function_name?: string };
+    readonly query_location?: number;
+}
+
+/** `expressions` are the common table expressions in sight, which a bare table name may mean. */
+function collectReads(node: unknown, expressions: ReadonlySet<string>, sql: string, reads: TableRead[]): void {
+    if (Array.isArray(node)) {
+        for (const item of node) collectReads(item, expressions, sql, reads);
+        return;
+    }
+    if (typeof node !== "object" || node === null) return;
+    const { type, cte_map, cte_name, query_location } = node as SyntaxNode;
+    const inner = new Set(expressions);
+    for (const { key } of cte_map?.map ?? []) inner.add(key.toLowerCase());
+    if (cte_name !== undefined) inner.add(cte_name.toLowerCase());
+    const offset =
+        query_location === undefined || query_location > sql.length * 4 ? undefined : toUtf16(sql, query_location);
+    if (type === "BASE_TABLE") {
+        const { catalog_name = "", schema_name = "", table_name = "" } = node as SyntaxNode;
+        const name = [catalog_name, schema_name, table_name].filter((part) => part !== "").join(".");
+        if (!(schema_name === "" && inner.has(table_name.toLowerCase()))) reads.push({ name, offset });
+    }
+    const functionName = (node as SyntaxNode).function?.function_name;
+    if (type === "TABLE_FUNCTION" && functionName !== undefined && fileReaders.test(functionName)) {
+        reads.push({ name: `${functionName}()`, offset });
+    }
+    for (const value of Object.values(node)) collectReads(value, inner, sql, reads);
+}
