@@ -164,12 +164,13 @@ function parseLine(line: string, position: string): CatalogueRecord {
     const about = String(value.key).startsWith("/authors/") ? documentSchema : workSchema;
     const result = v.safeParse(about, value);
     if (!result.success) throw new PipelineError(`${position}  ${explain(result.issues[0])}`);
-    for (const [field, content] of Object.entries(result.output)) {
+    for (const [field, content] of Object.entries(value)) {
         if (content === null && field !== "availability") {
             throw new PipelineError(`${position}  "${field}" is null; leave out what is unknown`);
         }
     }
-    const record = result.output as CatalogueRecord;
+    // The value as it was read: valibot's copy has its members in another order.
+    const record = value as CatalogueRecord;
     if (!isWork(record) && record.type.key === "/type/redirect" && record.location === undefined) {
         throw new PipelineError(`${position}  the redirect "${record.key}" has no "location"`);
     }

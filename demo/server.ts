@@ -5,6 +5,7 @@ import { entityDocument, manyDocuments } from "./documents.ts";
 import { type Answer, fastApi, nginxPage, type StandInRequest } from "./http.ts";
 import { leakyBucket } from "./rate-limit.ts";
 import { search } from "./search.ts";
+import { subjects } from "./subjects.ts";
 
 export type { Answer, StandInRequest } from "./http.ts";
 
@@ -149,13 +150,14 @@ function isLimited(path: string): boolean {
 
 function route(catalogue: Catalogue, request: StandInRequest, shuffle: string): Answer {
     const { path } = request;
+    const subject = /^\/subjects\/(.*)\.json$/s.exec(path)?.[1];
     const entity = /^(\/(?:authors|works)\/OL\d+[AWM])\.json$/.exec(path)?.[1];
-    const isKnown = path === "/search.json" || path === "/api/get_many" || entity !== undefined;
-    if (!isKnown) return fastApi({ detail: "Not Found" }, 404);
+    const isKnown = subject ?? entity ?? (path === "/search.json" || path === "/api/get_many");
+    if (isKnown === false) return fastApi({ detail: "Not Found" }, 404);
     if (request.method !== "GET") return fastApi({ detail: "Method Not Allowed" }, 405, { Allow: "GET" });
+    if (subject !== undefined) return subjects(catalogue, subject, request, shuffle);
     if (entity !== undefined) return entityDocument(catalogue, entity);
-    if (path === "/api/get_many") return manyDocuments(catalogue, request);
-    return search(catalogue, request, shuffle);
+    return path === "/search.json" ? search(catalogue, request, shuffle) : manyDocuments(catalogue, request);
 }
 
 function requestOf(incoming: IncomingMessage): StandInRequest {
