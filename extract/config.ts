@@ -1,3 +1,10 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as v from "valibot";
+import { messageOf, PipelineError } from "../common/errors.ts";
+import { didYouMean } from "../common/nearest.ts";
+
 /** The `extract` export of pipeline.config.ts. */
 export interface ExtractConfig {
     /** An e-mail address or URL at which Open Library can reach whoever runs this; sent in the User-Agent. */
@@ -6,4 +13,107 @@ export interface ExtractConfig {
     readonly subjects?: readonly string[];
     /** Where the service is. Default: https://openlibrary.org */
     readonly baseUrl?: string;
+}
+
+/** What one start of the extractor works with: the configuration and the target, with the command line over both. */
+export interface Settings {
+    readonly contact: string;
+    readonly subjects: readonly string[];
+    /** Without a slash at its end. */
+    readonly baseUrl: string;
+    /** The absolute path of the landing file. */
+    readonly landing: string;
+}
+
+/** What the command line may say in place of the configuration. */
+export interface Overrides extends ExtractConfig {
+    readonly target?: string;
+}
+
+const configName = "pipeline.config.ts";
+
+const extractConfig = v.strictObject({
+    contact: v.optional(v.string()),
+    subjects: v.optional(v.array(v.string())),
+    baseUrl: v.optional(v.string()),
+});
+const configModule = v.object({
+    default: v.object({ target: v.optional(v.string(), "dev") }),
+    extract: v.optional(extractConfig, {}),
+});
+const targetModule = v.object({ default: v.object({ attach: v.object({ landing: v.string() }) }) });
+
+/**
+ * Reads pipeline.config.ts and targets/<target>.ts of a project folder. Their other keys are the runner's to judge.
+ * @throws PipelineError that lists all that is wrong, also when there is no contact: without one, nothing is fetched.
+ */
+export async function loadSettings(projectDir: string, overrides: Overrides): Promise<Settings> {
+    const { default: project, extract } = await load(projectDir, configName, configModule);
+    const target = overrides.target ?? project.target;
+    const attached = (await load(projectDir, targetFile(projectDir, target), targetModule)).default.attach;
+    const contact = (overrides.contact ?? extract.contact ?? "").trim();
+    const subjects = overrides.subjects ?? extract.subjects ?? [];
+    const baseUrl = (overrides.baseUrl ?? extract.baseUrl ?? "https://openlibrary.org").replace(/\/+$/, "");
+    const problems = [
+        contactProblem(contact),
+        subjects.length === 0
+            ? `no subject to extract; name one with --subject science_fiction, or in ${configName} under extract.subjects`
+            : undefined,
+        /^https?:/.test(baseUrl) && URL.canParse(baseUrl)
+            ? undefined
+            : `the base URL is "${baseUrl}"; expected something like "https://openlibrary.org"`,
+    ].filter((problem) => problem !== undefined);
+    if (problems.length > 0) throw new PipelineError(problems.join("\n"));
+    return { contact, subjects, baseUrl, landing: resolve(projectDir, attached.landing) };
+}
+
+function contactProblem(contact: string): string | undefined {
+    const where = `in ${configName} under extract.contact, or with --contact you@example.org`;
+    if (contact === "") {
+        return `Open Library asks every program for a contact: put your e-mail address or a URL ${where}`;
+    }
+    if (!/@|http/i.test(contact)) {
+        return `the contact is "${contact}"; expected an e-mail address or a URL, ${where}`;
+    }
+    if (!/^[ -~]+$/.test(contact)) {
+        return `the contact is "${contact}"; a User-Agent can only carry ASCII, so write it so ${where}`;
+    }
+    return undefined;
+}
+
+/** `targets/dev.ts` for "dev". */
+function targetFile(projectDir: string, target: string): string {
+    const file = join("targets", `${target}.ts`);
+    if (existsSync(join(projectDir, file))) return file;
+    const folder = join(projectDir, "targets");
+    const known = existsSync(folder)
+        ? readdirSync(folder)
+              .filter((name) => name.endsWith(".ts"))
+              .map((name) => name.slice(0, -3))
+        : [];
+    throw new PipelineError(`unknown target "${target}": there is no ${file}.${didYouMean(target, known)}`);
+}
+
+async function load<T extends v.GenericSchema>(dir: string, file: string, schema: T): Promise<v.InferOutput<T>> {
+    const path = resolve(dir, file);
+    if (!existsSync(path)) throw new PipelineError(`no ${file} in ${resolve(dir)}; run in the project folder`);
+    let module: unknown;
+    try {
+        module = { ...(await import(pathToFileURL(path).href)) };
+    } catch (error) {
+        throw new PipelineError(`${file} can't be loaded: ${messageOf(error)}`, { cause: error });
+    }
+    const parsed = v.safeParse(schema, module);
+    if (parsed.success) return parsed.output;
+    throw new PipelineError(parsed.issues.map((issue) => `${file}  ${problem(issue)}`).join("\n"));
+}
+
+function problem(issue: v.BaseIssue<unknown>): string {
+    const path = (v.getDotPath(issue) ?? "").replace(/^default\./, "");
+    if (issue.expected === "never") {
+        const key = path.split(".").at(-1) ?? path;
+        return `unknown key "${path}".${didYouMean(key, Object.keys(extractConfig.entries))}`;
+    }
+    if (issue.received === "undefined") return `${path} is missing; expected a ${issue.expected}`;
+    return `${path} is ${issue.received}; expected ${issue.expected === "Array" ? "an array" : `a ${issue.expected}`}`;
 }

@@ -1,0 +1,135 @@
+import * as v from "valibot";
+import { BadAnswer } from "./client.ts";
+
+/** An element of an answer that does not fit; `position` counts from 0. */
+export interface Misfit {
+    readonly position: number;
+    readonly reason: string;
+    /** The element as JSON. */
+    readonly body: string;
+}
+
+/** What the extractor itself needs to know of a page of works. */
+export interface WorksPage {
+    readonly numFound: number;
+    /** How many elements `docs` has, misfits included. */
+    readonly docs: number;
+    /** Keys in the order of the answer. An edition without a work is indexed as a work of its own: "/works/OL1M". */
+    readonly works: readonly string[];
+    /** As author documents call them: "/authors/OL1A". */
+    readonly authors: readonly string[];
+    readonly misfits: readonly Misfit[];
+}
+
+/** What the extractor itself needs to know of an answer with author documents. */
+export interface AuthorsPage {
+    readonly documents: readonly AuthorDocument[];
+    readonly misfits: readonly Misfit[];
+}
+
+/** What 404 means. */
+export const noAuthors: AuthorsPage = { documents: [], misfits: [] };
+
+export interface AuthorDocument {
+    readonly key: string;
+    /** Where a merged author went. */
+    readonly location?: string | undefined;
+}
+
+const searchEnvelope = v.object({
+    numFound: v.pipe(v.number(), v.integer(), v.minValue(0)),
+    // false makes numFound a lower bound, against which nothing can be proved complete.
+    numFoundExact: v.optional(v.literal(true)),
+    docs: v.array(v.unknown()),
+});
+const keyed = v.object({ key: v.pipe(v.string(), v.regex(/^\/works\/OL\d+[WM]$/)) });
+const list = v.optional(v.array(v.unknown()));
+const work = v.object({
+    ...keyed.entries,
+    title: v.optional(v.string()),
+    author_key: v.optional(v.array(v.pipe(v.string(), v.regex(/^OL\d+A$/))), []),
+    author_name: list,
+    publish_year: list,
+    language: list,
+    subject: list,
+    isbn: list,
+    publisher: list,
+});
+
+/** Reads the JSON of /search.json. @throws BadAnswer when its envelope is not that of a search. */
+export function readWorks(json: unknown): WorksPage {
+    const envelope = v.safeParse(searchEnvelope, json);
+    if (!envelope.success) throw new BadAnswer(`answered 200, but ${fault(envelope.issues)}`);
+    const works: string[] = [];
+    const authors = new Set<string>();
+    const misfits: Misfit[] = [];
+    for (const [position, doc] of envelope.output.docs.entries()) {
+        if (v.is(keyed, doc)) works.push(doc.key);
+        const read = v.safeParse(work, doc);
+        const reason = read.success ? illFormed(doc) : fault(read.issues);
+        if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(doc) });
+        if (read.success) for (const key of read.output.author_key) authors.add(`/authors/${key}`);
+    }
+    return {
+        numFound: envelope.output.numFound,
+        docs: envelope.output.docs.length,
+        works,
+        authors: [...authors],
+        misfits,
+    };
+}
+
+const batchEnvelope = v.object({ status: v.literal("ok"), result: v.record(v.string(), v.unknown()) });
+const author = v.union([
+    v.object({ key: v.string(), type: v.object({ key: v.literal("/type/redirect") }), location: v.string() }),
+    v.object({ key: v.string(), type: v.object({ key: v.pipe(v.string(), v.notValue("/type/redirect")) }) }),
+]);
+
+/** Reads the JSON of /api/get_many. @throws BadAnswer when its envelope is another, as that of a failure is. */
+export function readAuthors(json: unknown): AuthorsPage {
+    const envelope = v.safeParse(batchEnvelope, json);
+    if (!envelope.success) throw new BadAnswer(`answered 200, but ${fault(envelope.issues)}`);
+    return sortOut(Object.values(envelope.output.result));
+}
+
+/** Reads the JSON of /authors/OL1A.json. @throws BadAnswer when it is no object. */
+export function readAuthor(json: unknown): AuthorsPage {
+    if (!v.is(v.record(v.string(), v.unknown()), json)) throw new BadAnswer("answered 200, but not with a document");
+    return sortOut([json]);
+}
+
+function sortOut(candidates: readonly unknown[]): AuthorsPage {
+    const documents: AuthorDocument[] = [];
+    const misfits: Misfit[] = [];
+    for (const [position, candidate] of candidates.entries()) {
+        const read = v.safeParse(author, candidate);
+        const reason = read.success ? illFormed(candidate) : fault(read.issues);
+        if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(candidate) });
+        if (read.success) {
+            documents.push({
+                key: read.output.key,
+                location: "location" in read.output ? read.output.location : undefined,
+            });
+        }
+    }
+    return { documents, misfits };
+}
+
+function fault(issues: readonly v.BaseIssue<unknown>[]): string {
+    const [issue] = issues;
+    if (issue === undefined) return "it does not fit";
+    return `${v.getDotPath(issue) ?? "it"} is ${issue.received}, not ${issue.expected}`;
+}
+
+/** A lone surrogate can be written in JSON, but DuckDB's JSON functions stop at one. */
+function illFormed(value: unknown): string | undefined {
+    return hasLoneSurrogate(value) ? "it holds a lone surrogate, which is not text" : undefined;
+}
+
+function hasLoneSurrogate(value: unknown): boolean {
+    if (typeof value === "string") return /\p{Surrogate}/u.test(value);
+    if (Array.isArray(value)) return value.some(hasLoneSurrogate);
+    if (typeof value === "object" && value !== null)
+        return Object.entries(value).some((entry) => hasLoneSurrogate(entry));
+    return false;
+}

@@ -1,0 +1,142 @@
+import {
+    appendFileSync,
+    closeSync,
+    createReadStream,
+    fdatasyncSync,
+    fsyncSync,
+    mkdirSync,
+    openSync,
+    readdirSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import * as v from "valibot";
+import { PipelineError } from "../common/errors.ts";
+
+// The rows are those of the landing's tables, column for column.
+const runRow = v.strictObject({
+    run_id: v.string(),
+    subject: v.string(),
+    base_url: v.string(),
+    max_works: v.nullable(v.number()),
+    started_at: v.string(),
+});
+const searchPageRow = v.strictObject({
+    run_id: v.string(),
+    page_number: v.number(),
+    url: v.string(),
+    parameters: v.string(),
+    http_status: v.number(),
+    fetched_at: v.string(),
+    num_found: v.number(),
+    docs: v.number(),
+    body_sha256: v.string(),
+    body: v.string(),
+});
+const authorPageRow = v.strictObject({
+    run_id: v.string(),
+    page_number: v.number(),
+    route: v.picklist(["get_many", "author"]),
+    url: v.string(),
+    parameters: v.string(),
+    http_status: v.number(),
+    fetched_at: v.string(),
+    documents: v.number(),
+    body_sha256: v.string(),
+    body: v.string(),
+});
+const misfits = v.array(v.strictObject({ position: v.number(), reason: v.string(), body: v.string() }));
+const totals = v.strictObject({
+    num_found: v.nullable(v.number()),
+    works_landed: v.number(),
+    authors_wanted: v.number(),
+    authors_landed: v.number(),
+    pages_landed: v.number(),
+    rows_quarantined: v.number(),
+    requests: v.number(),
+});
+const end = v.strictObject({
+    status: v.picklist(["complete", "partial", "failed"]),
+    message: v.nullable(v.string()),
+    ended_at: v.string(),
+});
+const record = v.variant("kind", [
+    v.strictObject({ kind: v.literal("run"), row: runRow, totals }),
+    v.strictObject({ kind: v.literal("search_pages"), row: searchPageRow, misfits, totals }),
+    v.strictObject({ kind: v.literal("author_pages"), row: authorPageRow, misfits, totals }),
+    v.strictObject({ kind: v.literal("end"), row: end, totals }),
+]);
+
+export type RunRow = v.InferOutput<typeof runRow>;
+export type SearchPageRow = v.InferOutput<typeof searchPageRow>;
+export type AuthorPageRow = v.InferOutput<typeof authorPageRow>;
+export type Totals = v.InferOutput<typeof totals>;
+export type EndRow = v.InferOutput<typeof end>;
+/** One line of a spool. Each carries the run's totals as they were with it. */
+export type SpoolRecord = v.InferOutput<typeof record>;
+
+/** `data/landing.duckdb.spool`: where answers wait for the landing file. */
+export function spoolFolder(landing: string): string {
+    return `${landing}.spool`;
+}
+
+/** The spools that wait beside a landing file, oldest run first. */
+export function waitingSpools(landing: string): string[] {
+    mkdirSync(spoolFolder(landing), { recursive: true });
+    return readdirSync(spoolFolder(landing))
+        .filter((name) => name.endsWith(".ndjson"))
+        .sort()
+        .map((name) => join(spoolFolder(landing), name));
+}
+
+/** The journal of one run: an answer is on the disk before `append` returns. */
+export class Spool {
+    readonly path: string;
+    readonly #file: number;
+
+    constructor(landing: string, runId: string) {
+        this.path = join(spoolFolder(landing), `${runId}.ndjson`);
+        this.#file = openSync(this.path, "ax");
+        // A new file survives a power cut only with its folder's entry.
+        const folder = openSync(dirname(this.path), "r");
+        fsyncSync(folder);
+        closeSync(folder);
+    }
+
+    append(entry: SpoolRecord): void {
+        appendFileSync(this.#file, `${JSON.stringify(entry)}\n`);
+        fdatasyncSync(this.#file);
+    }
+
+    close(): void {
+        closeSync(this.#file);
+    }
+}
+
+/**
+ * Reads a spool record by record. A last line that a kill has torn is left out: its answer never counted as landed.
+ * @throws PipelineError when any other line can't be read.
+ */
+export async function* readSpool(path: string): AsyncGenerator<SpoolRecord> {
+    let torn: number | undefined;
+    let number = 0;
+    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+        number++;
+        if (torn !== undefined) {
+            throw new PipelineError(
+                `${path}:${torn}  is not a record of an extraction. Move the file away to go on without its pages.`,
+            );
+        }
+        const read = v.safeParse(record, parse(line));
+        if (read.success) yield read.output;
+        else torn = number;
+    }
+}
+
+function parse(line: string): unknown {
+    try {
+        return JSON.parse(line);
+    } catch {
+        return undefined;
+    }
+}
