@@ -140,10 +140,11 @@ async function writeExports(
     for (const node of nodes) {
         if (node.kind !== "model" || node.exportAs === undefined) continue;
         const key = node.uniqueKey.map(identifier).join(", ");
-        const query = `select * from ${workCatalog}.main.${identifier(node.name)} order by ${key}`;
-        const rows = Number(await database.value(`select count(*) from ${workCatalog}.main.${identifier(node.name)}`));
+        const relation = `${workCatalog}.main.${identifier(node.name)}`;
+        const query = `from ${relation} order by ${key}`;
+        const rows = Number(await database.value(`select count(*) from ${relation}`));
         const contract = createHash("sha256")
-            .update(JSON.stringify(columns.get(node.name)))
+            .update(JSON.stringify(await columnsOf(database, relation)))
             .digest("hex");
         const formats = {
             csv: "format csv, header",

@@ -1,0 +1,1 @@
+coalesce(len({{list}}), 0)

@@ -1,0 +1,1 @@
+map_entries(try(from_json({{body}}, '{"result": "MAP(VARCHAR, JSON)"}')).result)

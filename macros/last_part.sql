@@ -1,0 +1,1 @@
+split_part({{path}}, '/', 3)

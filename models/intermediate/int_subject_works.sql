@@ -1,0 +1,31 @@
+with runs as (
+    select * from {{ref.int_current_runs}}
+),
+
+works as (
+    select * from {{ref.stg_works}}
+),
+
+by_subject as (
+    select
+        runs.subject,
+        works.work_key
+    from works
+    inner join runs on works.run_id = runs.run_id
+),
+
+-- Counted distinct: a work of two subjects is one work of all.
+everything as (
+    select distinct
+        'all' as subject,
+        work_key
+    from by_subject
+),
+
+final as (
+    select subject, work_key from by_subject
+    union all
+    select subject, work_key from everything
+)
+
+select * from final
