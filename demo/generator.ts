@@ -1,82 +1,18 @@
 import { PipelineError } from "../common/errors.ts";
-import { type AuthorDocument, type CatalogueRecord, subjectKey, type Work } from "./catalogue-file.ts";
+import { type CatalogueRecord, subjectKey, type Work } from "./catalogue-file.ts";
+import { type Author, Cast, credit, firstNumber } from "./generator/authors.ts";
+import { type Random, randomFrom } from "./generator/random.ts";
+import { rates } from "./generator/rates.ts";
 import {
-    corporateName,
-    foreignName,
     foreignTitle,
     languages,
     otherSubjects,
     personLabels,
-    personName,
     placeLabels,
     plainTitle,
     publishers,
     timeLabels,
-} from "./generator-words.ts";
-import { type Random, randomFrom } from "./random.ts";
-
-/**
- * How often the catalogue is how it is, as shares of works unless a line says otherwise. "Seen" means that it is known
- * to occur but nobody counted it: the share is then this project's own choice.
- */
-export const rates = {
-    /** README of the open-library crate: 95.23 % of 10 million works have an author. */
-    withoutAuthor: 0.05,
-    /** Of author names. The recorded subject baking: 70 of 2,655 names have more than one key. */
-    severalKeys: 0.026,
-    /** Of works by such an author. Seen: OL1802168W lists one person three times. */
-    severalKeysOnOneWork: 0.1,
-    /** Of authors. The recorded subject baking: 126 of 2,727 look like a body. */
-    corporate: 0.046,
-    /** Seen: "Anonymous", "Anon", "Anonymus", "Various" as authors of many unrelated works. */
-    collectiveName: 0.005,
-    /** Of authors. Seen: 152 keys with an empty name in the whole library. */
-    blankName: 0.002,
-    /** Of authors. Seen: Cyrillic, Chinese and decomposed names. */
-    foreignName: 0.05,
-    /** Of authors: merged, and works still refer to the old key. Seen: issue 6532, 30 authors. */
-    redirected: 0.01,
-    /** Of the redirected: over a second redirect. Seen: the server itself follows up to five. */
-    redirectChain: 0.25,
-    /** Of authors. Seen: deleted, and works still refer to the key. */
-    deleted: 0.003,
-    /** Of authors. Seen: /api/get_many leaves out keys that it does not find. */
-    documentMissing: 0.003,
-    /** The recorded subject physics: 150 authors on 100 works. */
-    coAuthor: 0.25,
-    /** The recorded subject baking: 41 of 3,603 works have no year. */
-    withoutYear: 0.011,
-    /** Seen: 0, 1000, 1200 and 8858 where a date could not be read. */
-    absurdYear: 0.002,
-    /** Of works with five edition years or more. Seen: Brave New World 1800, Fundamentals of physics 1390. */
-    badEarlyEdition: 0.05,
-    /** Seen: millions of editions without a work are indexed as works OL..M. */
-    orphanEdition: 0.03,
-    /** Seen: what Solr is given when neither work nor edition has a title. */
-    noTitle: 0.001,
-    /** The recorded subject baking: 4.4 % of works are a further record of the same title and author. */
-    duplicate: 0.044,
-    /** Seen: works whose editions were all moved away. */
-    noEdition: 0.002,
-    /** Seen: Japanese, Cyrillic, Greek, accented and decomposed titles. */
-    foreignTitle: 0.06,
-    /** Seen. */
-    quotedTitle: 0.01,
-    /** Seen. */
-    titleWithNewline: 0.002,
-    /** The recorded subject bestsellers: 5 of 7 works have one edition. */
-    oneEdition: 0.72,
-    /** README of the open-library crate. */
-    subtitle: 0.024,
-    /** README of the open-library crate. */
-    cover: 0.32,
-    /** README of the open-library crate. */
-    places: 0.247,
-    /** Seen: "Science-fiction" beside "Science fiction", a subject of its own. */
-    subjectVariant: 0.05,
-    /** Of works with a scan. A recorded page of 320 works: 5 could not be looked up. */
-    availabilityError: 5 / 320,
-} as const;
+} from "./generator/words.ts";
 
 export interface GeneratorOptions {
     /** How many works carry the subject. */
@@ -87,25 +23,8 @@ export interface GeneratorOptions {
     readonly subject?: string;
 }
 
-/** Far above the keys that Open Library has given out, so that nobody takes a generated record for a real one. */
-const firstNumber = 990_000_001;
-
-/** How fast the number of books an author writes thins out: three quarters write one, one in a thousand dozens. */
-const booksTail = 2.1;
-
 /** The last year a book of the generator appears in: the catalogue must not change with the clock. */
 const lastYear = 2025;
-
-interface Author {
-    /** The keys that works refer to in turn, with the name that each has. */
-    readonly names: readonly { readonly olid: string; readonly name: string }[];
-    readonly firstYear: number;
-    readonly activeYears: number;
-    /** "Various" and the like: no person, and nobody writes beside them. */
-    readonly isCollective: boolean;
-    credited: number;
-    left: number;
-}
 
 type Credits = Pick<Work, "author_key" | "author_name">;
 
@@ -134,139 +53,6 @@ export function* generate(options: GeneratorOptions): Generator<CatalogueRecord,
         yield* cast.documents.splice(0);
         yield work;
     }
-}
-
-/** The people who write: the next work is by somebody who has books left to write, or by somebody new. */
-class Cast {
-    /** Documents of authors that came up since they were last taken away. */
-    readonly documents: AuthorDocument[] = [];
-    readonly #random: Random;
-    readonly #busy: Author[] = [];
-    readonly #collective: readonly [Author, ...Author[]];
-    #keys = 0;
-    #people = 0;
-
-    constructor(random: Random) {
-        this.#random = random;
-        const named = (name: string): Author => ({
-            names: [{ olid: this.#add(name), name }],
-            firstYear: 1800,
-            activeYears: 200,
-            isCollective: true,
-            credited: 0,
-            left: 0,
-        });
-        this.#collective = [named("Anonymous"), named("Various"), named("Anon"), named("Anonymus")];
-    }
-
-    /** Who wrote the next work. */
-    next(): Author {
-        const random = this.#random;
-        if (random.chance(rates.collectiveName)) return random.pick(this.#collective);
-        // A little over a third of works are by somebody who wrote before, which keeps the number of the busy level.
-        if (this.#busy.length > 400 || random.chance(0.36)) {
-            const known = this.#take(random.integer(0, this.#busy.length - 1));
-            if (known !== undefined) return known;
-        }
-        // Most of what is catalogued appeared after 1950.
-        return this.#make(random.chance(0.85) ? random.integer(1945, 2020) : 1945 - Math.floor(random() ** 2 * 245));
-    }
-
-    /** Who wrote a work together with `author`: somebody of the same time. */
-    beside(author: Author): Author {
-        const isPeer = (other: Author): boolean =>
-            other !== author && Math.abs(other.firstYear - author.firstYear) < 10;
-        const known = this.#random.chance(0.36) ? this.#take(this.#busy.findIndex(isPeer)) : undefined;
-        return known ?? this.#make(author.firstYear);
-    }
-
-    /** Lets the busy author at `place` write one more book. */
-    #take(place: number): Author | undefined {
-        const author = this.#busy[place];
-        if (author !== undefined && --author.left === 0) this.#busy.splice(place, 1);
-        return author;
-    }
-
-    #make(firstYear: number): Author {
-        const random = this.#random;
-        const n = ++this.#people;
-        const name = random.chance(rates.blankName)
-            ? ""
-            : random.chance(rates.corporate)
-              ? corporateName(n)
-              : random.chance(rates.foreignName)
-                ? foreignName(n)
-                : personName(n);
-        const left = random.tail(booksTail, 80) - 1;
-        const names = this.#keysOf(name, firstYear - random.integer(22, 50), left > 0);
-        const activeYears = random.integer(1, 40);
-        const author = { names, firstYear, activeYears, isCollective: false, credited: 0, left };
-        if (left > 0) this.#busy.push(author);
-        return author;
-    }
-
-    #keysOf(name: string, birthYear: number, writesMore: boolean): Author["names"] {
-        const random = this.#random;
-        const born = random.chance(0.4) ? { birth_date: birthDate(birthYear, random) } : {};
-        if (random.chance(rates.deleted)) return [{ olid: this.#add(name, "delete"), name }];
-        if (random.chance(rates.documentMissing)) return [{ olid: this.#olid(), name }];
-        const olid = this.#add(name, "author", born);
-        if (random.chance(rates.redirected)) {
-            let location = olid;
-            if (random.chance(rates.redirectChain)) location = this.#add(name, "redirect", at(location));
-            const old = this.#add(name, "redirect", at(location));
-            return [
-                { olid: old, name },
-                { olid, name },
-            ];
-        }
-        // Somebody with one book has one key: only those with more show how often a name has several.
-        if (!writesMore || !random.chance(rates.severalKeys / 2 ** -booksTail)) return [{ olid, name }];
-        const names = [
-            { olid, name },
-            { olid: this.#add(name), name },
-        ];
-        if (random.chance(0.3)) {
-            const spelling = name.replace(/^(\S)\S+ /, "$1 ");
-            names.push({ olid: this.#add(spelling), name: spelling });
-        }
-        return names;
-    }
-
-    #olid(): string {
-        return `OL${firstNumber + this.#keys++}A`;
-    }
-
-    #add(name: string, type: "author" | "redirect" | "delete" = "author", more: object = {}): string {
-        const olid = this.#olid();
-        const content = type === "author" ? { name, ...(name === "" ? {} : { personal_name: name }) } : {};
-        this.documents.push({
-            key: `/authors/${olid}`,
-            type: { key: `/type/${type}` },
-            ...content,
-            ...more,
-            latest_revision: 1,
-            revision: 1,
-            created: { type: "/type/datetime", value: "2008-04-01T03:28:50.625462" },
-            last_modified: { type: "/type/datetime", value: "2024-12-10T17:56:42.046613" },
-        });
-        return olid;
-    }
-}
-
-const at = (olid: string): object => ({ location: `/authors/${olid}` });
-
-/** Free text, as people typed it. */
-function birthDate(year: number, random: Random): string {
-    const day = random.integer(1, 28);
-    return random.pick([
-        `${year}`,
-        `${year}`,
-        `${day} March ${year}`,
-        `March ${day}, ${year}`,
-        `c${year}`,
-        `${year}-03`,
-    ]);
 }
 
 function makeWork(number: number, label: string, cast: Cast, random: Random): Work {
@@ -324,10 +110,6 @@ function creditsOf(author: Author, cast: Cast, random: Random): Credits {
     return { author_key: distinct.map(({ olid }) => olid), author_name: distinct.map(({ name }) => name) };
 }
 
-function credit(author: Author): Author["names"][number] {
-    return author.names[author.credited++ % author.names.length] ?? { olid: "", name: "" };
-}
-
 /** The distinct years of a work's editions, in no order. The least of them is the work's first year. */
 function publishYears(editions: number, author: Author | undefined, random: Random): number[] {
     if (random.chance(rates.withoutYear)) return [];
@@ -343,7 +125,7 @@ function publishYears(editions: number, author: Author | undefined, random: Rand
 
 function subjectsOf(label: string, random: Random): Pick<Work, "subject" | "place" | "person" | "time"> {
     // Capitals do not make another subject, a hyphen or a full stop does.
-    const own = random.chance(0.1) ? random.pick([label.toUpperCase(), label.toLowerCase()]) : label;
+    const own = random.chance(0.1) ? random.pick([inCapitals(label), label.toLowerCase()]) : label;
     const labels = new Set([own]);
     if (random.chance(rates.subjectVariant)) labels.add(random.pick([`${label}.`, label.replaceAll(" ", "-")]));
     for (let i = random.integer(0, 5); i > 0; i--) labels.add(random.pick(otherSubjects));
@@ -353,6 +135,11 @@ function subjectsOf(label: string, random: Random): Pick<Work, "subject" | "plac
         ...(random.chance(0.05) ? { person: [random.pick(personLabels)] } : {}),
         ...(random.chance(0.1) ? { time: [random.pick(timeLabels)] } : {}),
     };
+}
+
+/** "Science Fiction" of "Science fiction". */
+function inCapitals(label: string): string {
+    return label.replace(/ \p{L}/gu, (letter) => letter.toUpperCase());
 }
 
 function bookFields(number: number, years: readonly number[], random: Random): Record<string, unknown> {

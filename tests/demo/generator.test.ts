@@ -1,6 +1,8 @@
 import * as assert from "uvu/assert";
 import { type AuthorDocument, type CatalogueRecord, catalogueOf, type Work } from "../../demo/catalogue-file.ts";
-import { generate, rates } from "../../demo/generator.ts";
+import { rates } from "../../demo/generator/rates.ts";
+import { corporateName, foreignName, personName } from "../../demo/generator/words.ts";
+import { generate } from "../../demo/generator.ts";
 import { suite } from "../suite.ts";
 
 const test = suite("demo/generator");
@@ -45,6 +47,13 @@ test("carries the subject on every work, under keys that Open Library has not gi
     const baking = [...generate({ works: 10, subject: "baking" })].filter((record) => "title" in record);
     assert.ok(baking.every((work) => /baking/i.test(String(work.subject))));
     assert.throws(() => [...generate({ works: 1, subject: "Science Fiction" })], /expected a subject key/);
+});
+
+test("gives different people different names", () => {
+    for (const nameOf of [personName, foreignName, corporateName]) {
+        const names = new Set(Array.from({ length: 9000 }, (_, n) => nameOf(n)));
+        assert.is(names.size, 9000, nameOf.name);
+    }
 });
 
 test("keeps to the measured proportions of dirt", () => {
