@@ -71,7 +71,10 @@ export async function build(command: Command, options: ProjectOptions, output: O
             const { runId } = runOf;
             const results = await run(database, project, {
                 ...{ graph, compiled, names, runId },
-                onResult: (result, position) => output.out(resultLine(result, position)),
+                onResult: (result, position) => {
+                    // A test that passes is news only to who asked for tests.
+                    if (result.status !== "pass" || command === "test") output.out(resultLine(result, position));
+                },
             });
             await settleState(database, project, { results, runId });
             const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));

@@ -559,7 +559,9 @@ export function referenceOf(value: Argument): string | undefined {
 
 /** dbt's manner: test, node, column and arguments, shortened where it gets long. */
 function testName(kind: string, node: string, column: string | undefined, args: DataTest["args"]): string {
-    const values = Object.values(args).map((value) => referenceOf(value) ?? [value].flat().join("_"));
+    const values = Object.entries(args)
+        .filter(([name]) => name !== "quote")
+        .map(([, value]) => referenceOf(value) ?? [value].flat().join("_"));
     const words = [kind, node.replace(".", "_"), ...(column === undefined ? [] : [column]), ...values];
     const name = words.join("_").replace(/[^\p{L}\p{N}]+/gu, "_");
     return name.length <= 80 ? name.replace(/_$/, "") : name.slice(0, 80).replace(/_$/, "");

@@ -4,6 +4,7 @@ import { lstat, mkdir, open, readdir, readlink, rename, rm, stat, symlink, write
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
+import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
 import type { Model, Project, Seed } from "./parse.ts";
