@@ -85,7 +85,7 @@ export async function build(command: Command, options: ProjectOptions, output: O
             const publishes = command === "build" && ok && reasons.length === 0;
             const publication = publishes ? await publish(database, project, runId) : undefined;
 
-            report(command, { ok, results, reasons, publication, started }, output);
+            report(command, { results, reasons, publication, started }, output);
             return { ok: ok && reasons.length === 0, results, ...(publication === undefined ? {} : { publication }) };
         } finally {
             database.close();
@@ -165,14 +165,13 @@ export function writeCompiled(project: Project, graph: Graph, compiled: Compiled
 }
 
 interface Report {
-    readonly ok: boolean;
     readonly results: readonly Result[];
     readonly reasons: readonly string[];
     readonly publication: Publication | undefined;
     readonly started: number;
 }
 
-function report(command: Command, { ok, results, reasons, publication, started }: Report, output: Output): void {
+function report(command: Command, { results, reasons, publication, started }: Report, output: Output): void {
     const text = details(results);
     if (text !== "") output.out(`\n${text}`);
     output.out("");
@@ -182,8 +181,8 @@ function report(command: Command, { ok, results, reasons, publication, started }
             `Published ${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/, run ${runId}`,
         );
     } else if (command === "build") {
-        const why = ok ? `\n${reasons.map((reason) => `    ${reason}`).join("\n")}` : " what failed is listed above";
-        output.out(`Not published, the publication before is unchanged:${why}`);
+        const why = reasons.length === 0 ? "" : `:\n${reasons.map((reason) => `    ${reason}`).join("\n")}`;
+        output.out(`Nothing was published, what people read is as it was${why}`);
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     output.out(`Finished ${command} in ${seconds} s`);

@@ -43,7 +43,7 @@ export async function check(
                 failed.add(node.name);
                 continue;
             }
-            const found = await checkNode(database, project, node, compiled);
+            const found = await checkNode(database, project, node, { compiled, columns });
             const wrong = "problem" in found ? [found.problem] : undocumented(node, found);
             if (!("problem" in found)) columns.set(node.name, found);
             if (wrong.length > 0) failed.add(node.name);
@@ -59,7 +59,12 @@ export async function check(
 
 type Found = readonly Column[] | { readonly problem: Problem };
 
-async function checkNode(database: Database, project: Project, node: Node, compiled: Compiled): Promise<Found> {
+async function checkNode(
+    database: Database,
+    project: Project,
+    node: Node,
+    { compiled, columns }: { compiled: Compiled; columns: Columns },
+): Promise<Found> {
     if (node.kind === "source") return sourceColumns(database, project, node);
     if (node.kind === "seed") return seedColumns(database, project, node);
     const sql = compiled.get(node.name);
@@ -72,7 +77,8 @@ async function checkNode(database: Database, project: Project, node: Node, compi
     try {
         await database.run(`${before}${sql.text}${after}`);
     } catch (error) {
-        return { problem: problemOf(error, sql, before.length) };
+        const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
+        return { problem: problemOf(error, sql, { prefix: before.length, known }) };
     }
     return node.kind === "test" ? [] : columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
 }
@@ -85,7 +91,7 @@ async function queryMistake(
     sql: Rendered,
 ): Promise<Problem | undefined> {
     const syntax = await parseQuery(database, sql.text);
-    if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax.offset), sql, 0);
+    if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax), sql);
     const parents = node.parents.map((name) => project.nodes.get(name)).filter((parent) => parent !== undefined);
     const allowed = new Set(readable(parents, project).map((parent) => relationOf(parent).toLowerCase()));
     const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
@@ -95,7 +101,7 @@ async function queryMistake(
     const tag = known === undefined ? undefined : `{{${known.kind === "source" ? "source" : "ref"}.${known.name}}}`;
     const remedy = tag === undefined ? "name it in a _sources.yml and read it through {{source...}}" : `write ${tag}`;
     const message = `"${stray.name}" is read past the project, which then can't know the order of things: ${remedy}`;
-    return problemOf(new SqlError(message, stray.offset), sql, 0);
+    return problemOf(new SqlError(message, stray), sql);
 }
 
 /** The relations that a node's SQL may name: its parents, and those of the ephemeral models written into it. */
@@ -107,12 +113,23 @@ function readable(parents: readonly Node[], project: Project): Node[] {
     });
 }
 
-/** What DuckDB said, at the place in the author's own file. */
-export function problemOf(error: unknown, sql: Rendered, prefix: number): Problem {
+/**
+ * What DuckDB said, at the place in the author's own file. `prefix` is the length of what was sent before the SQL, `known`
+ * are the columns that could have been meant.
+ */
+export function problemOf(
+    error: unknown,
+    sql: Rendered,
+    { prefix = 0, known = [] }: { prefix?: number; known?: readonly string[] } = {},
+): Problem {
     if (!(error instanceof SqlError)) throw error;
     // Without a place it is the statement as a whole, and that begins at its first letter.
     const place = locate(sql, Math.max(0, (error.offset ?? prefix) - prefix));
-    return { message: error.message, ...place };
+    if (error.unknownColumn === undefined) return { message: error.message, ...place };
+    const { name, near } = error.unknownColumn;
+    const list = known.length === 0 ? "" : ` Columns at hand: ${[...new Set(known)].join(", ")}`;
+    const remedy = didYouMean(name, [...near, ...known]) || list;
+    return { message: `unknown column "${name}".${remedy}`, ...place };
 }
 
 /** The columns of a relation that stands in the database. @throws SqlError */

@@ -1,5 +1,4 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { didYouMean } from "../common/nearest.ts";
 
 /** A value as DuckDB's JSON conversion gives it: bigints and decimals come as text. */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
@@ -9,10 +8,20 @@ export type Row = Record<string, Value>;
 export class SqlError extends Error {
     override readonly name = "SqlError";
     readonly offset: number | undefined;
+    /** The column that is not there, when that is the mistake, and those that DuckDB finds near. */
+    readonly unknownColumn: { readonly name: string; readonly near: readonly string[] } | undefined;
 
-    constructor(message: string, offset: number | undefined, options?: ErrorOptions) {
-        super(message, options);
+    constructor(
+        message: string,
+        {
+            offset,
+            unknownColumn,
+            cause,
+        }: { offset?: number | undefined; unknownColumn?: SqlError["unknownColumn"]; cause?: unknown },
+    ) {
+        super(message, { cause });
         this.offset = offset;
+        this.unknownColumn = unknownColumn;
     }
 }
 
@@ -108,9 +117,13 @@ interface JsonError {
 function toSqlError(error: unknown, sql: string): SqlError {
     const text = error instanceof Error ? error.message : String(error);
     const json = parseJson(text.slice(Math.max(0, text.indexOf("{"))));
-    if (json?.exception_message === undefined) return new SqlError(text, undefined, { cause: error });
+    if (json?.exception_message === undefined) return new SqlError(text, { cause: error });
     const offset = json.position === undefined ? undefined : toUtf16(sql, Number(json.position));
-    return new SqlError(wording(json, json.exception_message), offset, { cause: error });
+    const unknownColumn =
+        json.error_subtype === "COLUMN_NOT_FOUND" && json.name !== undefined
+            ? { name: json.name, near: json.candidates?.split(",") ?? [] }
+            : undefined;
+    return new SqlError(wording(json.exception_message), { offset, unknownColumn, cause: error });
 }
 
 function parseJson(text: string): JsonError | undefined {
@@ -126,12 +139,8 @@ export function toUtf16(text: string, bytes: number): number {
     return Buffer.from(text, "utf8").subarray(0, bytes).toString("utf8").length;
 }
 
-function wording({ error_subtype, name = "", candidates }: JsonError, message: string): string {
-    if (error_subtype === "COLUMN_NOT_FOUND" && name !== "") {
-        const known = candidates?.split(",") ?? [];
-        const list = known.length === 0 ? "" : ` Near in spelling: ${known.map((word) => `"${word}"`).join(", ")}`;
-        return `unknown column "${name}".${didYouMean(name, known) || list}`;
-    }
+/** DuckDB's message in one line, without the lists of candidates and the piece of SQL behind it. */
+function wording(message: string): string {
     const [first = message] = message.split(/\n\s*(?:Candidate functions|Candidate bindings|LINE \d+)/);
     return first
         .trim()

@@ -138,7 +138,7 @@ async function runNode(
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
             const prefix = node.kind === "test" ? countPrefix.length : statementPrefix(node as Model).length;
-            return { status: "error", message: formatProblem(problemOf(error, sql, prefix)) };
+            return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
         return { status: "error", message: `${file.path}  ${error.message}` };

@@ -18,25 +18,35 @@ const fileReaders = /^(read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres
 
 /** Parses a query with DuckDB's own parser, without binding it. */
 export async function parseQuery(database: Database, sql: string): Promise<Syntax> {
+    const second = secondStatement(sql);
+    if (second !== undefined) {
+        return {
+            ok: false,
+            message: "a model or test is one SELECT statement, and here begins another",
+            offset: second,
+        };
+    }
     const text = await database.value(`select json_serialize_sql(${literal(sql)})::varchar`);
     const result = JSON.parse(String(text)) as SerializedSql;
     if (result.error) {
         const offset = result.position === undefined ? undefined : toUtf16(sql, Number(result.position));
         const message =
             result.error_type === "not implemented"
-                ? "a model or test is one SELECT statement, this is another kind"
+                ? "a model or test is one SELECT statement, and this is another kind"
                 : (result.error_message ?? "syntax error");
         return { ok: false, message, offset };
     }
-    if (result.statements?.length !== 1) {
-        const second = result.statements?.[1]?.node as { select_list?: { query_location?: number }[] } | undefined;
-        const at = second?.select_list?.[0]?.query_location;
-        const offset = at === undefined ? undefined : toUtf16(sql, at);
-        return { ok: false, message: "a model or test is one SELECT statement, this is several", offset };
-    }
     const reads: TableRead[] = [];
-    collectReads(result.statements[0]?.node, new Set(), sql, reads);
+    collectReads(result.statements?.[0]?.node, new Set(), sql, reads);
     return { ok: true, reads };
+}
+
+/** Where something follows on a semicolon that is in no string, name or comment. */
+function secondStatement(sql: string): number | undefined {
+    const lexeme =
+        /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|(;)(?:\s|--[^\n]*|\/\*[\s\S]*?\*\/)*(?=[^\s;])/g;
+    for (const match of sql.matchAll(lexeme)) if (match[1] !== undefined) return match.index + match[0].length;
+    return undefined;
 }
 
 interface SerializedSql {

@@ -44,6 +44,7 @@ export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
                     start,
                     `a tag inside a SQL comment is still a tag: "{{${value}}}". Use {{! ... }} to comment it out`,
                 );
+                return [];
             }
             if (type === "name" || type === "&") return [{ kind: "value", name: value, start }];
             if (type === "#")

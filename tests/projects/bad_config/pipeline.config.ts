@@ -1,0 +1,1 @@
+export default { name: "case", models: { marts: { materialized: "veiw" } }, varz: {} };

@@ -1,0 +1,4 @@
+select
+    book_key,,
+    title
+from {{ref.books}}

@@ -1,0 +1,3 @@
+select book_key
+-- from {{ref.old_books}}
+from {{ref.books}}

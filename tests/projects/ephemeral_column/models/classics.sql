@@ -1,0 +1,3 @@
+with old as (select * from {{ref.old_books}})
+
+select * from old

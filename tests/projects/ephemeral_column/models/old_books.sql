@@ -1,0 +1,4 @@
+select
+    book_key,
+    yaer
+from {{ref.books}}

@@ -1,0 +1,2 @@
+select book_key, title, publish_year, 'B1' as first_key
+from {{ref.books}}

@@ -1,0 +1,1 @@
+select book_key, count(*) as n from {{ref.books}}

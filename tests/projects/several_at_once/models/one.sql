@@ -1,0 +1,1 @@
+select book_kee from {{ref.books}}

@@ -1,0 +1,1 @@
+select sum(title) as total from {{ref.books}}

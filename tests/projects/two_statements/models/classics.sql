@@ -1,0 +1,2 @@
+select book_key from {{ref.books}};
+drop table books

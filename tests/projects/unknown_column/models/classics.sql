@@ -1,0 +1,8 @@
+with books as (
+    select * from {{ref.books}}
+)
+
+select
+    book_key,
+    titel
+from books

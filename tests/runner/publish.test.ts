@@ -1,0 +1,186 @@
+import { spawn } from "node:child_process";
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { suite } from "../suite.ts";
+import { type Toy, toyProject } from "./toy.ts";
+
+const test = suite("publish");
+const root = join(import.meta.dirname, "..", "..");
+
+const files = {
+    "models/first.sql": "select n, {{vars.batch}} as batch from range(2000) as r(n)",
+    "models/second.sql": "select n, batch from {{ref.first}} where n % 2 = 0",
+    "models/_models.yml": `models:
+  - name: first
+    description: Numbers
+    config: {unique_key: n, export: true}
+    columns: [{name: n, description: A number, data_tests: [unique, not_null]}]
+  - name: second
+    config: {unique_key: n, export: {as: evens}}
+`,
+};
+
+/** The batch that the warehouse and every exported file hold; a mixture fails. */
+async function publishedBatch(toy: Toy): Promise<number> {
+    const [row] = await toy.rows(`
+        select min(batch) as low, max(batch) as high from (select batch from first union all select batch from second)`);
+    assert.equal(row?.low, row?.high, "both tables are of one build");
+    const publication = realpathSync(join(toy.folder, "data", "current"));
+    for (const file of ["first.csv", "evens.csv"]) {
+        const lines = readFileSync(join(publication, "exports", file), "utf8")
+            .trim()
+            .split("\n")
+            .slice(1);
+        assert.is(lines.length, file === "first.csv" ? 2000 : 1000);
+        assert.ok(
+            lines.every((line) => line.endsWith(`,${row?.low}`)),
+            `${file} is of the same build`,
+        );
+    }
+    return Number(row?.low);
+}
+
+test("publishes tables with their descriptions, exports and the run's history", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    const comments = await toy.rows(
+        "select comment from duckdb_columns() where table_name = 'first' and column_name = 'n'",
+    );
+    assert.equal(comments, [{ comment: "A number" }]);
+    const tests = await toy.rows("select test, status from meta.test_results order by test");
+    assert.equal(
+        tests.map((row) => row.status),
+        ["pass", "pass"],
+    );
+    assert.equal(readdirSync(join(toy.folder, "data", "exports")).sort(), [
+        "evens.csv",
+        "evens.parquet",
+        "first.csv",
+        "first.parquet",
+        "publication.json",
+    ]);
+    toy.close();
+});
+
+test("writes the same bytes for the same data", async () => {
+    const toy = toyProject(files);
+    const bytes = (): Buffer[] =>
+        ["first.csv", "first.parquet", "evens.parquet"].map((file) =>
+            readFileSync(join(toy.folder, "data/exports", file)),
+        );
+    await toy.build();
+    const before = bytes();
+    const first = realpathSync(join(toy.folder, "data/current"));
+    await toy.build();
+    assert.not.equal(realpathSync(join(toy.folder, "data/current")), first, "it was published anew");
+    bytes().forEach((now, i) => {
+        assert.ok(before[i]?.equals(now));
+    });
+    toy.close();
+});
+
+test("exports an empty model as a header", async () => {
+    const toy = toyProject({ ...files, "models/first.sql": "select n, 1 as batch from range(0) as r(n)" });
+    await toy.build();
+    assert.is(readFileSync(join(toy.folder, "data/exports/first.csv"), "utf8"), "n,batch\n");
+    toy.close();
+});
+
+test("publishes nothing when a test fails, and again when it passes", async () => {
+    const toy = toyProject(files);
+    await toy.build({ vars: { batch: 1 } });
+    const good = files["models/first.sql"];
+    toy.write("models/first.sql", good.replace("select n,", "select n % 3 as n,"));
+    assert.is((await toy.build({ vars: { batch: 2 } })).ok, false);
+    assert.is(await publishedBatch(toy), 1);
+    toy.write("models/first.sql", good);
+    assert.is((await toy.build({ vars: { batch: 3 } })).ok, true);
+    assert.is(await publishedBatch(toy), 3);
+    toy.close();
+});
+
+test("does not publish what an earlier run left failed, when only something else is built", async () => {
+    const toy = toyProject(files);
+    toy.write("models/other.sql", "select 1 as one");
+    toy.write("models/first.sql", "select n % 3 as n, 1 as batch from range(2000) as r(n)");
+    assert.is((await toy.build()).ok, false);
+    const { ok, publication } = await toy.build({ select: ["other"] });
+    assert.is(ok, false);
+    assert.is(publication, undefined);
+    assert.match(toy.said(), /first: it failed, or a test on it did/);
+    assert.match(toy.said(), /second: it was skipped because of a failure before it/);
+    toy.close();
+});
+
+test("leaves alone what stands where the warehouse should be", async () => {
+    const toy = toyProject(files);
+    toy.write("data/warehouse.duckdb", "somebody's own file");
+    try {
+        await toy.build();
+        assert.unreachable();
+    } catch (error) {
+        assert.match(String(error), /warehouse\.duckdb is in the way/);
+    }
+    assert.is(readFileSync(join(toy.folder, "data/warehouse.duckdb"), "utf8"), "somebody's own file");
+    toy.close();
+});
+
+test("removes a foreign write-ahead log, which would make the new file unreadable", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    writeFileSync(join(toy.folder, "data/warehouse.duckdb.wal"), "not a log of this file");
+    await toy.build({ vars: { batch: 7 } });
+    assert.is(await publishedBatch(toy), 7);
+    toy.close();
+});
+
+test("lets a reader query on through 20 builds: no error, one run at a time", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    const reader = spawn(process.execPath, ["--import", "tsx", join(import.meta.dirname, "reader.ts"), toy.folder], {
+        cwd: root,
+        stdio: ["pipe", "pipe", "inherit"],
+    });
+    let output = "";
+    reader.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    for (let batch = 1; batch <= 20; batch++) assert.ok((await toy.build({ vars: { batch } })).ok);
+    reader.stdin.end();
+    await new Promise((resolve) => reader.on("close", resolve));
+    const { looks, runs, faults } = JSON.parse(output) as { looks: number; runs: number; faults: string[] };
+    assert.equal(faults, []);
+    assert.ok(looks >= 20, `it looked ${looks} times`);
+    assert.ok(runs >= 5, `it saw ${runs} publications`);
+    toy.close();
+});
+
+test("keeps the publication before, or has the new one, when a build is killed: 20 times", async () => {
+    const toy = toyProject(files);
+    await toy.build({ vars: { batch: 0 } });
+    let standing = 0;
+    const outcomes = { before: 0, after: 0 };
+    for (let batch = 1; batch <= 20; batch++) {
+        const vars = JSON.stringify({ batch });
+        const args = ["--import", "tsx", "runner/cli.ts", "build", "--project-dir", toy.folder, "--vars", vars];
+        const child = spawn(process.execPath, args, { cwd: root, stdio: "ignore" });
+        const closed = new Promise((resolve) => child.on("close", resolve));
+        // The work file appears when checking is over: from there on every moment is worth a kill.
+        const lock = join(toy.folder, "data", "build.lock");
+        while (!existsSync(lock) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 250));
+        child.kill("SIGKILL");
+        await closed;
+        const now = await publishedBatch(toy);
+        assert.ok(now === standing || now === batch, `batch ${now} after a build of ${batch} over ${standing}`);
+        outcomes[now === batch ? "after" : "before"]++;
+        standing = now;
+    }
+    assert.ok(outcomes.before > 0, "some kills came before the publication");
+    assert.ok((await toy.build({ vars: { batch: 99 } })).ok, "the next build needs no help");
+    assert.is(await publishedBatch(toy), 99);
+    assert.ok(readdirSync(join(toy.folder, "data", "publications")).length <= 2, "nothing is left lying about");
+    assert.ok(lstatSync(join(toy.folder, "data", "current")).isSymbolicLink());
+    toy.close();
+});
+
+test.run();
