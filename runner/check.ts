@@ -4,7 +4,7 @@ import { didYouMean } from "../common/nearest.ts";
 import { type Compiled, relationOf } from "./compile.ts";
 import { type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
-import type { DataTest, Model, Node, Project, Seed, Source } from "./parse.ts";
+import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
 import { parseQuery } from "./syntax.ts";

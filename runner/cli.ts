@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
-import { messageOf, PipelineError } from "../common/errors.ts";
+import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import {
     type Command as BuildCommand,
     build,
@@ -24,6 +24,13 @@ interface SharedFlags {
     readonly vars?: Record<string, Var>;
     readonly select?: string[];
     readonly exclude?: string[];
+}
+
+// `| head` closes the pipe when it has enough: what is being built is built all the same, with nobody to tell.
+for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+        if (systemCode(error) !== "EPIPE") throw error;
+    });
 }
 
 const output: Output = {
@@ -58,7 +65,7 @@ function parseVars(text: string): Record<string, Var> {
         throw new InvalidArgumentError(messageOf(error));
     }
     const isVar = (item: unknown): item is Var => ["string", "number", "boolean"].includes(typeof item);
-    if (typeof value !== "object" || value === null || !Object.values(value).every(isVar)) {
+    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.values(value).every(isVar)) {
         throw new InvalidArgumentError(`expected names with values, as in '{min_year: 1500}'.`);
     }
     return value as Record<string, Var>;

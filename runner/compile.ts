@@ -1,6 +1,7 @@
+import { referenceOf } from "./data-tests.ts";
 import { literal } from "./duckdb.ts";
 import type { Graph } from "./graph.ts";
-import { type DataTest, type Model, type Node, type Project, referenceOf } from "./parse.ts";
+import type { DataTest, Model, Node, Project } from "./nodes.ts";
 import type { Argument } from "./properties.ts";
 import { concatenate, fromSource, type Rendered, render, type Scope, slice, type Template } from "./template.ts";
 

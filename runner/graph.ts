@@ -1,5 +1,5 @@
 import { nearest } from "../common/nearest.ts";
-import type { Model, Node, Project } from "./parse.ts";
+import type { Model, Node, Project } from "./nodes.ts";
 import { failOn, type Position } from "./problem.ts";
 import { tagsOf } from "./template.ts";
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
 import { readHolder } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
-import type { Project } from "./parse.ts";
+import type { Project } from "./nodes.ts";
 
 /** Where a target keeps its files; absolute paths. */
 export interface Places {

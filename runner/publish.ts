@@ -6,8 +6,8 @@ import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
+import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
-import type { Model, Project, Seed } from "./parse.ts";
 import { readState } from "./state.ts";
 
 export interface ExportedFile {

@@ -4,8 +4,8 @@ import { problemOf, readSeed } from "./check.ts";
 import type { Compiled } from "./compile.ts";
 import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
+import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
 import { placesOf, workCatalog } from "./open.ts";
-import type { DataTest, Model, Node, Project, Seed } from "./parse.ts";
 import { formatProblem } from "./problem.ts";
 import { type State, saveState } from "./state.ts";
 
@@ -48,7 +48,7 @@ export async function run(database: Database, project: Project, options: RunOpti
     const { graph, names, runId, onResult } = options;
     const todo = graph.order.filter((node): node is Result["node"] => names.has(node.name) && isRun(node));
     const blocked = new Map<string, string>();
-    const built = new Set(await relationNames(database));
+    const built = await standingRelations(database, project);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
     for (const [i, node] of todo.entries()) {
@@ -179,12 +179,19 @@ async function dropOtherKind(database: Database, name: string, kind: "table" | "
     if (Number(found) > 0) await database.run(`drop ${other} main.${identifier(name)}`);
 }
 
-async function relationNames(database: Database): Promise<string[]> {
+/** The models and seeds that stand in the work file. What stands there of a model that is no longer one is removed. */
+async function standingRelations(database: Database, project: Project): Promise<Set<string>> {
     const rows = await database.rows(
-        `select table_name as name from information_schema.tables
+        `select table_name as name, table_type as kind from information_schema.tables
          where table_catalog = ${literal(workCatalog)} and table_schema = 'main'`,
     );
-    return rows.map((row) => String(row.name));
+    const names = new Set<string>();
+    for (const { name, kind } of rows) {
+        const node = project.nodes.get(String(name));
+        if (node !== undefined && node.kind !== "test" && isRun(node)) names.add(node.name);
+        else await database.run(`drop ${kind === "VIEW" ? "view" : "table"} main.${identifier(String(name))}`);
+    }
+    return names;
 }
 
 const countPrefix = "select count(*) from (\n";

@@ -5,8 +5,9 @@ import { compile } from "./compile.ts";
 import type { Database, Row, Value } from "./duckdb.ts";
 import { identifier } from "./duckdb.ts";
 import { buildGraph } from "./graph.ts";
+import type { Model, Node, Project } from "./nodes.ts";
 import { attachWork, openSources } from "./open.ts";
-import { type Model, type Node, type Project, parse, withInline } from "./parse.ts";
+import { parse, withInline } from "./parse.ts";
 import { valueText } from "./report.ts";
 
 export interface ShowOptions extends ProjectOptions {
@@ -23,6 +24,9 @@ export interface ShowOptions extends ProjectOptions {
  * were last built. Nothing is written: a model's own SQL is run as it stands in its file, on what its parents hold.
  */
 export async function show(options: ShowOptions, output: Output): Promise<void> {
+    if (options.inline === undefined && options.select === undefined) {
+        throw new PipelineError("show takes --select with a model or seed, or --inline with a query");
+    }
     const parsed = await parse(options.projectDir, options);
     const project = options.inline === undefined ? parsed : withInline(parsed, options.inline);
     const graph = buildGraph(project);
@@ -31,8 +35,7 @@ export async function show(options: ShowOptions, output: Output): Promise<void> 
         options.inline === undefined
             ? selectNodes(project, graph, { options, kinds: ["model", "seed"], output })
             : new Set(["inline"]);
-    if (names.size === 0)
-        throw new PipelineError(`show takes a --select that matches a model or a seed, or an --inline query`);
+    if (names.size === 0) throw new PipelineError("none of what is selected is a model or a seed");
     const database = await openSources(project, { onWait: output.note });
     try {
         await check(database, project, { graph, compiled, names });

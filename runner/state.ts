@@ -1,6 +1,6 @@
 import { type Database, literal } from "./duckdb.ts";
+import type { Project } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
-import type { Project } from "./parse.ts";
 import type { Result } from "./run.ts";
 
 // What the work file remembers in its schema `meta`. All but node_state is published with the models.

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
-import { type Counts, countsMark } from "./suite.ts";
+import { type Counts, countsMark } from "./counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);

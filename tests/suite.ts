@@ -1,14 +1,5 @@
 import { suite as uvuSuite } from "uvu";
-
-/** What one test file did, handed to tests/run.ts on the file's last line. */
-export interface Counts {
-    registered: number;
-    finished: number;
-    failed: number;
-    skipped: string[];
-}
-
-export const countsMark = "::counts ";
+import { type Counts, countsMark } from "./counts.ts";
 
 const counts: Counts = { registered: 0, finished: 0, failed: 0, skipped: [] };
 

@@ -1,0 +1,86 @@
+import type { Materialization, StrictConfig, StrictTarget, Var } from "./config.ts";
+import type { Position, SourceFile } from "./problem.ts";
+import type { Argument, ColumnProperty, Severity } from "./properties.ts";
+import type { Template } from "./template.ts";
+
+/** A SELECT in a file of models/. */
+export interface Model {
+    readonly kind: "model";
+    readonly name: string;
+    readonly file: SourceFile;
+    readonly template: Template;
+    readonly materialized: Materialization;
+    readonly publish: boolean;
+    /** The columns that tell the rows apart; exports are sorted by them, failing rows are named by them. */
+    readonly uniqueKey: readonly string[];
+    /** The file name, without ending, under which the model is exported. */
+    readonly exportAs?: string;
+    readonly description: string;
+    readonly columns: readonly ColumnProperty[];
+    readonly tags: readonly string[];
+    /** What the model reads: names of models, seeds and sources ("openlibrary.search_pages"). */
+    readonly parents: readonly string[];
+}
+
+/** A CSV file of seeds/. */
+export interface Seed {
+    readonly kind: "seed";
+    readonly name: string;
+    readonly file: SourceFile;
+    readonly columnTypes: Readonly<Record<string, string>>;
+    readonly delimiter: string;
+    readonly publish: boolean;
+    readonly description: string;
+    readonly columns: readonly ColumnProperty[];
+    readonly parents: readonly [];
+}
+
+/** A table that something else fills; `name` is "source.table". */
+export interface Source {
+    readonly kind: "source";
+    readonly name: string;
+    readonly database?: string;
+    readonly schema: string;
+    readonly identifier: string;
+    readonly description: string;
+    readonly columns: readonly ColumnProperty[];
+    readonly declaredAt: Position;
+    readonly parents: readonly [];
+}
+
+/** A query that returns the rows that should not be there. */
+export interface DataTest {
+    readonly kind: "test";
+    readonly name: string;
+    readonly template: Template;
+    /** The generic test that it is an instance of; absent for a .sql file of tests/. */
+    readonly generic?: string;
+    readonly args: Readonly<Record<string, Argument>>;
+    /** The node that the test was declared on; absent for a .sql file of tests/. */
+    readonly on?: string;
+    readonly column?: string;
+    readonly severity: Severity;
+    readonly where?: string;
+    readonly description: string;
+    readonly declaredAt: Position;
+    readonly parents: readonly string[];
+}
+
+export interface Macro {
+    readonly name: string;
+    readonly template: Template;
+    readonly parameters: readonly string[];
+    readonly description: string;
+}
+
+export type Node = Model | Seed | Source | DataTest;
+
+/** A project as its files say it is, every name checked. */
+export interface Project {
+    readonly root: string;
+    readonly config: StrictConfig;
+    readonly target: StrictTarget;
+    readonly vars: Readonly<Record<string, Var>>;
+    readonly nodes: ReadonlyMap<string, Node>;
+    readonly macros: ReadonlyMap<string, Macro>;
+}

@@ -1,0 +1,127 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { suite } from "../suite.ts";
+import { toyProject } from "./toy.ts";
+
+const test = suite("cli");
+const root = join(import.meta.dirname, "..", "..");
+const cli = ["--import", "tsx", join(root, "runner", "cli.ts")];
+
+const toy = toyProject({
+    "models/numbers.sql": "select n, n * 1.5 as price, 'name ' || n as label, n > 1 as is_big from range(12) as r(n)",
+    "models/big.sql": "select count(*) as n from {{ref.numbers}} where n > {{vars.batch}}",
+    "models/_models.yml":
+        "models: [{name: numbers, config: {unique_key: n}, columns: [{name: n, data_tests: [unique]}]}]",
+});
+test.after(() => toy.close());
+
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    const command = args[0] === "--help" ? args : [...args, "--project-dir", toy.folder];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...cli, ...command], {
+        encoding: "utf8",
+        cwd: root,
+    });
+    return { status, stdout, stderr };
+}
+
+test("builds and ends with dbt's closing line and 0", () => {
+    const { status, stdout, stderr } = run("build");
+    assert.is(stdout.trim().split("\n").at(-1), "Done. PASS=3 WARN=0 ERROR=0 SKIP=0 TOTAL=3");
+    assert.is(stderr, "");
+    assert.is(status, 0);
+});
+
+test("lists what a build would take, one name a line", () => {
+    assert.is(run("ls").stdout, "numbers\nunique_numbers_n\nbig\n");
+    assert.is(run("ls", "--select", "numbers+", "--exclude", "unique_numbers_n").stdout, "numbers\nbig\n");
+});
+
+test("takes several selectors in one argument or in several", () => {
+    assert.is(run("ls", "--select", "big numbers").stdout, run("ls", "-s", "big", "numbers").stdout);
+});
+
+test("shows rows as a table, as CSV and as JSON", () => {
+    assert.is(
+        run("show", "--select", "numbers", "--exclude", "unique_numbers_n", "--limit", "2").stdout,
+        "n  price  label   is_big\n-  -----  ------  ------\n0      0  name 0  false\n1    1.5  name 1  false\n",
+    );
+    assert.is(run("show", "-s", "big", "--output", "csv").stdout.trim(), "n\n11");
+    const { stdout } = run(
+        "show",
+        "--inline",
+        "select max(n) as most, [1, 2] as list, null as nothing from {{ref.numbers}}",
+        "--output",
+        "json",
+    );
+    assert.equal(JSON.parse(stdout), [{ most: 11, list: [1, 2], nothing: null }]);
+});
+
+test("shows all rows with --limit -1", () => {
+    assert.is(run("show", "-s", "numbers", "--limit", "-1", "--output", "csv").stdout.trim().split("\n").length, 13);
+});
+
+test("finds mistakes in an inline query as in a model", () => {
+    const { status, stdout, stderr } = run("show", "--inline", "select nn from {{ref.numbers}}");
+    assert.is(stdout, "");
+    assert.match(stderr, 'inline:1:8  unknown column "nn". Did you mean "n"?');
+    assert.is(status, 1);
+});
+
+test("compiles to artifacts and prints what was selected", () => {
+    const { stdout, status } = run("compile", "--select", "big", "--vars", "{batch: 3}");
+    assert.is(stdout, "-- big\nselect count(*) as n from main.numbers where n > 3\n\n");
+    assert.ok(existsSync(join(toy.folder, "artifacts/dev/compiled/models/big.sql")));
+    assert.is(status, 0);
+});
+
+test("warns about a selector that matches nothing, and does nothing", () => {
+    const { status, stdout, stderr } = run("build", "--select", "bigg");
+    assert.is(stderr, 'nothing matches the selector "bigg". Did you mean "big"?\n');
+    assert.is(stdout, "Nothing to do\nDone. PASS=0 WARN=0 ERROR=0 SKIP=0 TOTAL=0\n");
+    assert.is(status, 0);
+});
+
+for (const [args, code, message] of [
+    [["bild"], 2, /unknown command 'bild'/],
+    [["build", "--selct", "x"], 2, /unknown option '--selct'/],
+    [["build", "--vars", "[1]"], 2, /expected names with values/],
+    [["show", "--limit", "many", "-s", "big"], 2, /--limit/],
+    [["show", "-s", "big", "--output", "xml"], 2, /Allowed choices are table, json, csv/],
+    [["build", "--target", "prod"], 1, /unknown target "prod"/],
+    [["build", "--vars", "{btach: 3}"], 1, /unknown var "btach"\. Did you mean "batch"\?/],
+    [["show"], 1, /--select/],
+] as const) {
+    test(`answers ${args.join(" ")} with ${code}`, () => {
+        const { status, stderr } = run(...args);
+        assert.match(stderr, message);
+        assert.not.match(stderr, /\n\s+at /);
+        assert.is(status, code);
+    });
+}
+
+test("ends quietly when its reader has enough", async () => {
+    const child = spawn(
+        process.execPath,
+        [...cli, "show", "-s", "numbers", "--limit", "-1", "--project-dir", toy.folder],
+        {
+            cwd: root,
+            stdio: ["ignore", "pipe", "pipe"],
+        },
+    );
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+    child.stdout.destroy();
+    await new Promise((resolve) => child.on("close", resolve));
+    assert.is(errors, "");
+});
+
+test("debugs, and cleans what can be made again but not what was published", () => {
+    assert.match(run("debug").stdout, /result {6}all is well\n$/);
+    assert.is(run("clean").stdout, "removed artifacts/dev\nremoved data/work.duckdb\n");
+    assert.ok(existsSync(join(toy.folder, "data", "warehouse.duckdb")));
+    assert.match(run("show", "-s", "big").stderr, /nothing has been built for target "dev"/);
+});
+
+test.run();
