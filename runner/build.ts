@@ -177,10 +177,9 @@ function report(command: Command, { results, reasons, publication, started }: Re
     if (text !== "") output.out(`\n${text}`);
     output.out("");
     if (publication !== undefined) {
-        const { runId, relations, warehouse, exports, files } = publication;
-        output.out(
-            `Published ${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/, run ${runId}`,
-        );
+        const { runId, relations, warehouse, exports, files, seconds } = publication;
+        const what = `${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/`;
+        output.out(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);
     } else if (command === "build") {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map((reason) => `    ${reason}`).join("\n")}`;
         output.out(`Nothing was published, what people read is as it was${why}`);

@@ -24,6 +24,7 @@ export interface Publication {
     readonly exports: string;
     readonly relations: readonly string[];
     readonly files: readonly ExportedFile[];
+    readonly seconds: number;
 }
 
 const catalog = "shelfmark_publication";
@@ -62,6 +63,7 @@ function publishedNodes(project: Project): (Model | Seed)[] {
  * path up and opening it.
  */
 export async function publish(database: Database, project: Project, runId: string): Promise<Publication> {
+    const started = performance.now();
     const places = placesOf(project);
     const unfinished = join(places.publications, `${runId}.unfinished`);
     try {
@@ -88,6 +90,7 @@ export async function publish(database: Database, project: Project, runId: strin
             exports: `${project.target.folder}/exports`,
             relations: nodes.map((node) => node.name),
             files,
+            seconds: (performance.now() - started) / 1000,
         };
     } catch (error) {
         await rm(unfinished, { recursive: true, force: true });
