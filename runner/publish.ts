@@ -108,22 +108,25 @@ async function writeWarehouse(
 ): Promise<void> {
     await database.run(`attach ${literal(path)} as ${catalog}`);
     try {
-        for (const node of nodes) {
-            const relation = `${catalog}.main.${identifier(node.name)}`;
-            await database.run(`create table ${relation} as from ${workCatalog}.main.${identifier(node.name)}`);
-            await comment(database, `table ${relation}`, node.description);
-            for (const column of node.columns) {
-                await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
+        // One commit for all: each of some hundred comments would cost one of its own.
+        await database.transaction(async () => {
+            for (const node of nodes) {
+                const relation = `${catalog}.main.${identifier(node.name)}`;
+                await database.run(`create table ${relation} as from ${workCatalog}.main.${identifier(node.name)}`);
+                await comment(database, `table ${relation}`, node.description);
+                for (const column of node.columns) {
+                    await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
+                }
             }
-        }
-        await database.run(`create schema ${catalog}.meta`);
-        for (const table of history) {
-            await database.run(`create table ${catalog}.meta.${table} as from ${workCatalog}.meta.${table}`);
-        }
-        await database.run(
-            `create table ${catalog}.meta.publication as
-             select ${literal(runId)} as run_id, ${literal(project.target.name)} as target, now() at time zone 'utc' as published_at`,
-        );
+            await database.run(`create schema ${catalog}.meta`);
+            for (const table of history) {
+                await database.run(`create table ${catalog}.meta.${table} as from ${workCatalog}.meta.${table}`);
+            }
+            await database.run(
+                `create table ${catalog}.meta.publication as
+                 select ${literal(runId)} as run_id, ${literal(project.target.name)} as target, now() at time zone 'utc' as published_at`,
+            );
+        });
         await database.run(`checkpoint ${catalog}`);
     } finally {
         await database.run(`detach ${catalog}`);
