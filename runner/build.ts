@@ -5,6 +5,7 @@ import { PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
+import { type Database, SqlError } from "./duckdb.ts";
 import { buildGraph, type Graph, reach, type Selection, select } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf } from "./open.ts";
@@ -82,12 +83,15 @@ export async function build(command: Command, options: ProjectOptions, output: O
             const status = ok ? "success" : "error";
             await recordRun(database, project, { run: runOf, status, results });
 
-            const reasons = command === "build" && ok ? await unpublishable(database, project) : [];
-            const publishes = command === "build" && ok && reasons.length === 0;
-            const publication = publishes ? await publish(database, project, runId) : undefined;
-
+            const { publication, reasons } =
+                command === "build" && ok ? await tryPublish(database, project, runId) : { reasons: [] };
             report(command, { results, reasons, publication, started }, output);
             return { ok: ok && reasons.length === 0, results, ...(publication === undefined ? {} : { publication }) };
+        } catch (error) {
+            if (!(error instanceof SqlError)) throw error;
+            const file = `${project.target.folder}/work.duckdb`;
+            const message = `${file} can't be written, what people read is as it was: ${error.message}`;
+            throw new PipelineError(message, { cause: error });
         } finally {
             database.close();
         }
@@ -162,6 +166,22 @@ export function writeCompiled(project: Project, graph: Graph, compiled: Compiled
         const path = join(folder, node.kind === "model" ? node.file.path : `tests/${node.name}.sql`);
         mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, `${sql.text}\n`);
+    }
+}
+
+/** Publishes, or says why it can't be done. */
+async function tryPublish(
+    database: Database,
+    project: Project,
+    runId: string,
+): Promise<{ publication?: Publication; reasons: readonly string[] }> {
+    const reasons = await unpublishable(database, project);
+    if (reasons.length > 0) return { reasons };
+    try {
+        return { publication: await publish(database, project, runId), reasons };
+    } catch (error) {
+        if (!(error instanceof PipelineError)) throw error;
+        return { reasons: [error.message] };
     }
 }
 

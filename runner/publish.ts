@@ -95,9 +95,7 @@ export async function publish(database: Database, project: Project, runId: strin
     } catch (error) {
         await rm(unfinished, { recursive: true, force: true });
         if (error instanceof PipelineError) throw error;
-        throw new PipelineError(`not published, the publication before is unchanged: ${messageOf(error)}`, {
-            cause: error,
-        });
+        throw new PipelineError(messageOf(error), { cause: error });
     }
 }
 
