@@ -33,7 +33,7 @@ export const noAuthors: AuthorsPage = { documents: [], misfits: [] };
 export interface AuthorDocument {
     readonly key: string;
     /** Where a merged author went. */
-    readonly location?: string | undefined;
+    readonly location?: string;
 }
 
 const searchEnvelope = v.object({
@@ -80,10 +80,10 @@ export function readWorks(json: unknown): WorksPage {
 }
 
 const batchEnvelope = v.object({ status: v.literal("ok"), result: v.record(v.string(), v.unknown()) });
-const author = v.union([
-    v.object({ key: v.string(), type: v.object({ key: v.literal("/type/redirect") }), location: v.string() }),
-    v.object({ key: v.string(), type: v.object({ key: v.pipe(v.string(), v.notValue("/type/redirect")) }) }),
-]);
+const authorKey = v.pipe(v.string(), v.regex(/^\/authors\/OL\d+A$/));
+const typed = v.object({ key: authorKey, type: v.object({ key: v.string() }) });
+// Of other documents, location may be the place where somebody lives.
+const redirect = v.object({ ...typed.entries, location: authorKey });
 
 /** Reads the JSON of /api/get_many. @throws BadAnswer when its envelope is another, as that of a failure is. */
 export function readAuthors(json: unknown): AuthorsPage {
@@ -102,15 +102,13 @@ function sortOut(candidates: readonly unknown[]): AuthorsPage {
     const documents: AuthorDocument[] = [];
     const misfits: Misfit[] = [];
     for (const [position, candidate] of candidates.entries()) {
-        const read = v.safeParse(author, candidate);
+        const isRedirect = v.is(typed, candidate) && candidate.type.key === "/type/redirect";
+        const read = v.safeParse(isRedirect ? redirect : typed, candidate);
         const reason = read.success ? illFormed(candidate) : fault(read.issues);
         if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(candidate) });
-        if (read.success) {
-            documents.push({
-                key: read.output.key,
-                location: "location" in read.output ? read.output.location : undefined,
-            });
-        }
+        if (!read.success) continue;
+        const { key } = read.output;
+        documents.push(isRedirect && v.is(redirect, candidate) ? { key, location: candidate.location } : { key });
     }
     return { documents, misfits };
 }
@@ -118,7 +116,10 @@ function sortOut(candidates: readonly unknown[]): AuthorsPage {
 function fault(issues: readonly v.BaseIssue<unknown>[]): string {
     const [issue] = issues;
     if (issue === undefined) return "it does not fit";
-    return `${v.getDotPath(issue) ?? "it"} is ${issue.received}, not ${issue.expected}`;
+    const path = v.getDotPath(issue) ?? "it";
+    return issue.received === "undefined"
+        ? `${path} is missing`
+        : `${path} is ${issue.received}, not ${issue.expected}`;
 }
 
 /** A lone surrogate can be written in JSON, but DuckDB's JSON functions stop at one. */

@@ -114,6 +114,6 @@ function problem(issue: v.BaseIssue<unknown>): string {
         const key = path.split(".").at(-1) ?? path;
         return `unknown key "${path}".${didYouMean(key, Object.keys(extractConfig.entries))}`;
     }
-    if (issue.received === "undefined") return `${path} is missing; expected a ${issue.expected}`;
+    if (issue.received === "undefined") return `${path} is missing`;
     return `${path} is ${issue.received}; expected ${issue.expected === "Array" ? "an array" : `a ${issue.expected}`}`;
 }

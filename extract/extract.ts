@@ -36,6 +36,16 @@ export interface Extraction {
  * @throws PipelineError when the run failed. What it landed is in the landing file, and the next extraction goes on.
  */
 export async function extract(subject: string, options: ExtractOptions): Promise<Extraction> {
+    try {
+        return await land(subject, options);
+    } catch (error) {
+        if (!(error instanceof PipelineError)) throw error;
+        const { message, exitCode } = error;
+        throw new PipelineError(`extract ${subject}: ${message}`, { cause: error, exitCode });
+    }
+}
+
+async function land(subject: string, options: ExtractOptions): Promise<Extraction> {
     const { landing, client, progress } = options;
     const since = performance.now();
     await loadSpools(landing, waitingOptions(options));
@@ -136,7 +146,7 @@ async function failed(run: Run, error: unknown, options: ExtractOptions): Promis
         problems.push(messageOf(loadError));
     }
     if (!(error instanceof PipelineError)) return error;
-    const text = `extract ${run.row.subject}: ${problems.map((problem) => problem.replace(/\.?$/, ".")).join(" ")}`;
+    const text = problems.map((problem) => problem.replace(/\.?$/, ".")).join(" ");
     return new PipelineError(text, { cause: error, exitCode: error.exitCode });
 }
 

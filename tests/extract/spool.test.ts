@@ -1,0 +1,168 @@
+import { appendFileSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { loadSpools } from "../../extract/landing.ts";
+import { readSpool, Spool, type SpoolRecord, spoolFolder, type Totals, waitingSpools } from "../../extract/spool.ts";
+import { suite } from "../suite.ts";
+import { failsWith, readRows } from "./scene.ts";
+
+const test = suite("spool");
+
+const runId = "20260101T000000Z-baking";
+const totals: Totals = {
+    num_found: 2,
+    works_landed: 2,
+    authors_wanted: 0,
+    authors_landed: 0,
+    pages_landed: 1,
+    rows_quarantined: 1,
+    requests: 1,
+};
+const start: SpoolRecord = {
+    kind: "run",
+    row: {
+        run_id: runId,
+        subject: "baking",
+        base_url: "http://x",
+        max_works: null,
+        started_at: "2026-01-01T00:00:00.250Z",
+    },
+    totals: { ...totals, num_found: null, works_landed: 0, pages_landed: 0, rows_quarantined: 0, requests: 0 },
+};
+const page: SpoolRecord = {
+    kind: "search_pages",
+    row: {
+        run_id: runId,
+        page_number: 1,
+        url: "http://x/search.json",
+        parameters: "{}",
+        http_status: 200,
+        fetched_at: "2026-01-01T00:00:01.500Z",
+        num_found: 2,
+        docs: 2,
+        body_sha256: "00",
+        body: '{"title":"\\ud83d \\u0000 \u2028 „星“"}\r\n',
+    },
+    misfits: [{ position: 1, reason: "because", body: "{}" }],
+    totals,
+};
+
+async function withLanding(check: (landing: string) => Promise<void>): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "shelfmark-spool-"));
+    try {
+        await check(join(folder, "landing.duckdb"));
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
+
+function write(landing: string, ...records: SpoolRecord[]): string {
+    waitingSpools(landing);
+    const spool = new Spool(landing, runId);
+    for (const record of records) spool.append(record);
+    spool.close();
+    return spool.path;
+}
+
+async function recordsOf(path: string): Promise<SpoolRecord[]> {
+    const records: SpoolRecord[] = [];
+    for await (const record of readSpool(path)) records.push(record);
+    return records;
+}
+
+const options = { say: () => {} };
+
+test("gives back what was put in", () =>
+    withLanding(async (landing) => {
+        const path = write(landing, start, page);
+        assert.equal(await recordsOf(path), [start, page]);
+    }));
+
+test("drops a last line that was torn", () =>
+    withLanding(async (landing) => {
+        const path = write(landing, start, page);
+        const whole = readFileSync(path);
+        for (const cut of [1, 2, 40, 400]) {
+            writeFileSync(path, whole.subarray(0, whole.length - cut));
+            const records = await recordsOf(path);
+            // Without its line feed, a record is whole all the same.
+            assert.is(records.length, cut === 1 ? 2 : 1);
+        }
+    }));
+
+test("does not skip a broken line in the middle", () =>
+    withLanding(async (landing) => {
+        const path = write(landing, start);
+        appendFileSync(path, `broken\n${JSON.stringify(page)}\n`);
+        await failsWith(
+            loadSpools(landing, options),
+            `${path}:2  is not a record of an extraction. Move the file away to go on without its pages.`,
+        );
+        assert.ok(existsSync(path));
+    }));
+
+test("loads a spool without an end as a failed run, byte for byte", () =>
+    withLanding(async (landing) => {
+        write(landing, start, page);
+        await loadSpools(landing, options);
+        assert.equal(waitingSpools(landing), []);
+        const [run] = await readRows(landing, "select * exclude (ended_at) from openlibrary.extract_runs");
+        assert.equal(run, {
+            run_id: runId,
+            subject: "baking",
+            base_url: "http://x",
+            status: "failed",
+            message: "the process ended before the run did",
+            max_works: null,
+            num_found: "2",
+            works_landed: "2",
+            authors_wanted: "0",
+            authors_landed: "0",
+            pages_landed: "1",
+            rows_quarantined: "1",
+            requests: "1",
+            started_at: "2026-01-01 00:00:00.25",
+        });
+        assert.equal(await readRows(landing, "from openlibrary.search_pages"), [
+            { ...page.row, num_found: "2", fetched_at: "2026-01-01 00:00:01.5" },
+        ]);
+    }));
+
+test("can be loaded twice", () =>
+    withLanding(async (landing) => {
+        const end: SpoolRecord = {
+            kind: "end",
+            row: { status: "complete", message: null, ended_at: "2026-01-01T00:01:00.000Z" },
+            totals,
+        };
+        const path = write(landing, start, page, end);
+        copyFileSync(path, `${landing}.kept`);
+        await loadSpools(landing, options);
+        copyFileSync(`${landing}.kept`, path);
+        await loadSpools(landing, options);
+        const sql = `select (select count(*) from openlibrary.search_pages) as pages,
+            (select count(*) from openlibrary.quarantine) as misfits, status from openlibrary.extract_runs`;
+        assert.equal(await readRows(landing, sql), [{ pages: "1", misfits: "1", status: "complete" }]);
+    }));
+
+test("leaves no run behind a spool whose first line is torn", () =>
+    withLanding(async (landing) => {
+        const path = write(landing, start);
+        writeFileSync(path, readFileSync(path).subarray(0, 50));
+        await loadSpools(landing, options);
+        assert.equal(waitingSpools(landing), []);
+        assert.equal(await readRows(landing, "from openlibrary.extract_runs"), []);
+    }));
+
+test("keeps the landing file in the format that packs pages well", () =>
+    withLanding(async (landing) => {
+        write(landing, start, page);
+        await loadSpools(landing, options);
+        const sql = "select tags['storage_version'] as version from duckdb_databases() where database_name = 'landing'";
+        assert.equal(await readRows(landing, sql), [{ version: "v1.2.0+" }]);
+        assert.not(existsSync(`${landing}.wal`));
+        assert.is(spoolFolder(landing), `${landing}.spool`);
+    }));
+
+test.run();
