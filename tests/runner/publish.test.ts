@@ -160,10 +160,15 @@ test("keeps the publication before, or has the new one, when a build is killed: 
         const args = ["--import", "tsx", "runner/cli.ts", "build", "--project-dir", toy.folder, "--vars", vars];
         const child = spawn(process.execPath, args, { cwd: root, stdio: "ignore" });
         const closed = new Promise((resolve) => child.on("close", resolve));
-        // The work file appears when checking is over: from there on every moment is worth a kill.
-        const lock = join(toy.folder, "data", "build.lock");
-        while (!existsSync(lock) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 250));
+        // Every other kill is aimed at the publication, which takes a small part of the time.
+        const data = join(toy.folder, "data");
+        const isAimed = batch % 2 === 0;
+        const hasBegun = (): boolean =>
+            isAimed
+                ? readdirSync(join(data, "publications")).some((name) => name.endsWith(".unfinished"))
+                : existsSync(join(data, "build.lock"));
+        while (!hasBegun() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * (isAimed ? 60 : 250)));
         child.kill("SIGKILL");
         await closed;
         const now = await publishedBatch(toy);
