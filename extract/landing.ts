@@ -98,7 +98,6 @@ const failedRunSql = `
     where status in ('failed', 'running') and subject = $1 and base_url = $2 and max_works is not distinct from $3
     order by extract_runs.started_at desc, run_id desc
     limit 1`;
-const pageNumber = v.object({ page_number: v.number() });
 const landedPage = v.object({
     route: v.picklist(["search", "get_many", "author"]),
     page_number: v.number(),
@@ -129,13 +128,17 @@ export async function recallFailedRun<T extends { recall(page: LandedPage): void
             ["search_pages", "'search'"],
             ["author_pages", "route"],
         ]) {
-            const where = `from landing.openlibrary.${table} where run_id = $1`;
-            const numbersSql = `select page_number ${where} order by page_number`;
-            const pageSql = `select ${route} as route, page_number, parameters, http_status, body ${where} and page_number = $2`;
-            // Page by page: all bodies at once may be more than fits in memory.
-            for (const { page_number } of await read(connection, pageNumber, numbersSql, [row.run_id])) {
-                const [page] = await read(connection, landedPage, pageSql, [row.run_id, page_number]);
-                if (page !== undefined) run.recall(page);
+            const sql = `
+                select ${route} as route, page_number, parameters, http_status, body
+                from landing.openlibrary.${table}
+                where run_id = $1 and page_number > $2
+                order by page_number
+                limit 25`;
+            // In parts: all bodies at once may be more than fits in memory, and DuckDB unpacks many bodies to read one.
+            for (let last = 0, part = await read(connection, landedPage, sql, [row.run_id, last]); part.length > 0; ) {
+                for (const page of part) run.recall(page);
+                last = part.at(-1)?.page_number ?? last;
+                part = await read(connection, landedPage, sql, [row.run_id, last]);
             }
         }
         return run;
