@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { readHolder } from "../../common/lock.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 
@@ -150,33 +151,50 @@ test("lets a reader query on through 20 builds: no error, one run at a time", as
     toy.close();
 });
 
+/** Starts a build in a process of its own and kills it `delay` ms after it took the lock, or began to publish. */
+async function killedBuild(
+    toy: Toy,
+    batch: number,
+    { aimed, delay }: { aimed: boolean; delay: number },
+): Promise<number> {
+    const vars = JSON.stringify({ batch });
+    const args = ["--import", "tsx", "runner/cli.ts", "build", "--project-dir", toy.folder, "--vars", vars];
+    const publications = join(toy.folder, "data", "publications");
+    const leftByOthers = readdirSync(publications);
+    const child = spawn(process.execPath, args, { cwd: root, stdio: "ignore" });
+    const closed = new Promise((resolve) => child.on("close", resolve));
+    const hasBegun = (): boolean =>
+        aimed
+            ? readdirSync(publications).some((name) => !leftByOthers.includes(name))
+            : readHolder(join(toy.folder, "data", "build.lock"))?.pid === child.pid;
+    while (!hasBegun() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 1));
+    const begun = performance.now();
+    const timer = setTimeout(() => child.kill("SIGKILL"), delay);
+    await closed;
+    clearTimeout(timer);
+    return performance.now() - begun;
+}
+
 test("keeps the publication before, or has the new one, when a build is killed: 20 times", async () => {
     const toy = toyProject(files);
     await toy.build({ vars: { batch: 0 } });
+    // How long an undisturbed build takes from each of the two moments: kills are spread over that time.
+    const lasts = {
+        whole: await killedBuild(toy, 0, { aimed: false, delay: 60_000 }),
+        publication: await killedBuild(toy, 0, { aimed: true, delay: 60_000 }),
+    };
     let standing = 0;
     const outcomes = { before: 0, after: 0 };
     for (let batch = 1; batch <= 20; batch++) {
-        const vars = JSON.stringify({ batch });
-        const args = ["--import", "tsx", "runner/cli.ts", "build", "--project-dir", toy.folder, "--vars", vars];
-        const child = spawn(process.execPath, args, { cwd: root, stdio: "ignore" });
-        const closed = new Promise((resolve) => child.on("close", resolve));
-        // Every other kill is aimed at the publication, which takes a small part of the time.
-        const data = join(toy.folder, "data");
-        const isAimed = batch % 2 === 0;
-        const hasBegun = (): boolean =>
-            isAimed
-                ? readdirSync(join(data, "publications")).some((name) => name.endsWith(".unfinished"))
-                : existsSync(join(data, "build.lock"));
-        while (!hasBegun() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 1));
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * (isAimed ? 60 : 250)));
-        child.kill("SIGKILL");
-        await closed;
+        const aimed = batch % 2 === 0;
+        await killedBuild(toy, batch, { aimed, delay: Math.random() * (aimed ? lasts.publication : lasts.whole) });
         const now = await publishedBatch(toy);
         assert.ok(now === standing || now === batch, `batch ${now} after a build of ${batch} over ${standing}`);
         outcomes[now === batch ? "after" : "before"]++;
         standing = now;
     }
-    assert.ok(outcomes.before > 0, "some kills came before the publication");
+    const spread = JSON.stringify({ outcomes, lasts });
+    assert.ok(outcomes.before > 0 && outcomes.after > 0, `kills came too early or too late: ${spread}`);
     assert.ok((await toy.build({ vars: { batch: 99 } })).ok, "the next build needs no help");
     assert.is(await publishedBatch(toy), 99);
     assert.ok(readdirSync(join(toy.folder, "data", "publications")).length <= 2, "nothing is left lying about");
