@@ -23,6 +23,8 @@ export interface Output {
 
 export interface ProjectOptions extends ParseOptions, Selection {
     readonly projectDir: string;
+    /** Ends a run: the running statement is interrupted, nothing is published. */
+    readonly signal?: AbortSignal;
 }
 
 export type Command = "build" | "run" | "test" | "seed";
@@ -62,6 +64,8 @@ export async function build(command: Command, options: ProjectOptions, output: O
     const release = takeLock(placesOf(project).lock, command);
     try {
         const database = await openSources(project, { onWait: output.note });
+        const interrupt = (): void => database.interrupt();
+        options.signal?.addEventListener("abort", interrupt);
         try {
             await check(database, project, { graph, compiled, names });
             const seconds = ((performance.now() - started) / 1000).toFixed(2);
@@ -76,6 +80,10 @@ export async function build(command: Command, options: ProjectOptions, output: O
                 onResult: (result, position) => {
                     // A test that passes is news only to who asked for tests.
                     if (result.status !== "pass" || command === "test") output.out(resultLine(result, position));
+                    if (options.signal?.aborted !== true) return;
+                    const { index, total } = position;
+                    const where = `interrupted at ${index} of ${total}, ${result.node.name}`;
+                    throw new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
                 },
             });
             await settleState(database, project, { results, runId });
@@ -93,6 +101,7 @@ export async function build(command: Command, options: ProjectOptions, output: O
             const message = `${file} can't be written, what people read is as it was: ${error.message}`;
             throw new PipelineError(message, { cause: error });
         } finally {
+            options.signal?.removeEventListener("abort", interrupt);
             database.close();
         }
     } finally {

@@ -89,7 +89,10 @@ for (const [name, description] of [
     ["seed", "load the seeds; publishes nothing"],
 ] satisfies [BuildCommand, string][]) {
     command(name, description).action(async (flags: SharedFlags) => {
-        const { ok } = await build(name, projectOptions(flags), output);
+        const interruption = new AbortController();
+        // Once: whoever presses Ctrl-C twice wants out now, and the next build needs no help after that.
+        for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+        const { ok } = await build(name, { ...projectOptions(flags), signal: interruption.signal }, output);
         if (!ok) process.exitCode = 1;
     });
 }

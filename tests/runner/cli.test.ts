@@ -117,6 +117,29 @@ test("ends quietly when its reader has enough", async () => {
     assert.is(errors, "");
 });
 
+test("is interrupted in the middle of a statement, publishes nothing, says where it stood, and exits with 2", async () => {
+    const slow = toyProject({
+        "models/quick.sql": "select 1 as one",
+        "models/slow.sql": "select count(*) as n from range(3000000000) as a(i) where hash(i) % 7 = {{vars.batch}}",
+    });
+    const child = spawn(process.execPath, [...cli, "build", "--project-dir", slow.folder], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+        if (text.includes("main.quick")) setTimeout(() => child.kill("SIGINT"), 100);
+    });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    assert.match(said, "interrupted at 2 of 2, slow. What people read is as it was");
+    assert.is(code, 2);
+    assert.is(existsSync(join(slow.folder, "data", "warehouse.duckdb")), false);
+    assert.is(existsSync(join(slow.folder, "data", "build.lock")), false);
+    slow.close();
+});
+
 test("debugs, and cleans what can be made again but not what was published", () => {
     assert.match(run("debug").stdout, /result {6}all is well\n$/);
     assert.is(run("clean").stdout, "removed artifacts/dev\nremoved data/work.duckdb\n");
