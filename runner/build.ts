@@ -6,13 +6,14 @@ import { takeLock } from "../common/lock.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
-import { buildGraph, type Graph, reach, type Selection, select } from "./graph.ts";
+import { buildGraph, type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf } from "./open.ts";
 import { type ParseOptions, parse } from "./parse.ts";
 import { type Publication, publish, unpublishable } from "./publish.ts";
 import { closingLine, count, details, resultLine } from "./report.ts";
 import { type Result, run } from "./run.ts";
+import { type Selection, select } from "./selectors.ts";
 import { prepareState, recordRun, settleState } from "./state.ts";
 
 /** What a command writes: `out` is the result that was asked for, `note` is for the person who waits. */
@@ -145,7 +146,8 @@ export function selectNodes(
     { options, kinds, output }: { options: Selection; kinds: readonly Node["kind"][]; output: Output },
 ): Set<string> {
     const { names, unmatched } = select(project, graph, options);
-    for (const { selector, nearest } of unmatched) {
+    for (const { selector, nearest, problem } of unmatched) {
+        if (problem !== undefined) throw new PipelineError(`selector "${selector}": ${problem}`, { exitCode: 2 });
         const remedy = nearest === undefined ? "" : ` Did you mean "${nearest}"?`;
         output.note(`nothing matches the selector "${selector}".${remedy}`);
     }

@@ -15,6 +15,7 @@ import {
 import { clean } from "./clean.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
+import { type IndirectSelection, indirectSelections } from "./selectors.ts";
 
 // The runner's command line: arguments, environment and exit codes (0 done, 1 something failed, 2 misuse or a bug).
 
@@ -24,6 +25,7 @@ interface SharedFlags {
     readonly vars?: Record<string, Var>;
     readonly select?: string[];
     readonly exclude?: string[];
+    readonly indirectSelection?: IndirectSelection;
 }
 
 // `| head` closes the pipe when it has enough: what is being built is built all the same, with nobody to tell.
@@ -53,8 +55,13 @@ function command(name: string, description: string, selects = true): Command {
         .option("--vars <yaml>", "values for {{vars.*}}, as in '{min_year: 1500}'", parseVars);
     if (!selects) return result;
     return result
-        .option("-s, --select <selectors...>", "what to take: names, folders, +name, name+, +name+")
-        .option("--exclude <selectors...>", "what to leave out of that");
+        .option("-s, --select <selectors...>", "what to take: names, folders, tag:x, +name, name+ ...")
+        .option("--exclude <selectors...>", "what to leave out of that")
+        .addOption(
+            new Option("--indirect-selection <mode>", "which tests come along")
+                .choices(indirectSelections)
+                .default("eager"),
+        );
 }
 
 function parseVars(text: string): Record<string, Var> {
@@ -71,7 +78,7 @@ function parseVars(text: string): Record<string, Var> {
     return value as Record<string, Var>;
 }
 
-function projectOptions({ projectDir, target, vars, select, exclude }: SharedFlags): ProjectOptions {
+function projectOptions({ projectDir, target, vars, select, exclude, indirectSelection }: SharedFlags): ProjectOptions {
     const split = (list: string[]): string[] => list.flatMap((item) => item.split(/\s+/)).filter((item) => item !== "");
     return {
         projectDir: resolve(projectDir),
@@ -79,6 +86,7 @@ function projectOptions({ projectDir, target, vars, select, exclude }: SharedFla
         vars,
         ...(select === undefined ? {} : { select: split(select) }),
         ...(exclude === undefined ? {} : { exclude: split(exclude) }),
+        indirectSelection,
     };
 }
 

@@ -1,4 +1,3 @@
-import { nearest } from "../common/nearest.ts";
 import type { Model, Node, Project } from "./nodes.ts";
 import { failOn, type Position } from "./problem.ts";
 import { tagsOf } from "./template.ts";
@@ -78,67 +77,4 @@ export function reach(edges: ReadonlyMap<string, readonly string[]>, names: Iter
         queue.push(...(edges.get(name) ?? []));
     }
     return found;
-}
-
-export interface Selection {
-    readonly select?: readonly string[];
-    readonly exclude?: readonly string[];
-}
-
-/** What a selection takes, and the selectors that match nothing, each with the name that may have been meant. */
-export interface Selected {
-    readonly names: ReadonlySet<string>;
-    readonly unmatched: readonly { readonly selector: string; readonly nearest?: string }[];
-}
-
-/**
- * dbt's selectors: a node's name, a folder ("marts", "models/marts") or a file, with `+` in front for all that it reads
- * and behind for all that reads it. Several are a union. A test is taken when it reads something that is taken.
- */
-export function select(project: Project, graph: Graph, { select: wanted, exclude = [] }: Selection): Selected {
-    const unmatched: { selector: string; nearest?: string }[] = [];
-    const expand = (selectors: readonly string[]): Set<string> => {
-        const names = new Set(selectors.flatMap((selector) => [...matches(selector, project, graph, unmatched)]));
-        for (const node of graph.order) {
-            if (node.kind === "test" && node.parents.some((parent) => names.has(parent))) names.add(node.name);
-        }
-        return names;
-    };
-    const all = graph.order.filter((node) => node.kind !== "source").map((node) => node.name);
-    const names = wanted === undefined ? new Set(all) : expand(wanted);
-    for (const name of expand(exclude)) names.delete(name);
-    return { names, unmatched };
-}
-
-function matches(
-    selector: string,
-    project: Project,
-    graph: Graph,
-    unmatched: { selector: string; nearest?: string }[],
-): Set<string> {
-    const [, before, core = "", after] = /^(\+?)(.*?)(\+?)$/.exec(selector) ?? [];
-    const name = core.replace(/^(source|path):/, "").replace(/\/$/, "");
-    const found = graph.order.filter((node) => node.name === name || isBelow(node, name)).map((node) => node.name);
-    if (found.length === 0) {
-        const folders = [...project.nodes.values()].flatMap((node) => pathOf(node).split("/").slice(0, -1));
-        const close = nearest(name, [...project.nodes.keys(), ...folders]);
-        unmatched.push(close === undefined ? { selector } : { selector, nearest: close });
-    }
-    // Tests are leaves: what a test reads is not selected by what selects the test.
-    const relations = found.filter((item) => project.nodes.get(item)?.kind !== "test" || item === name);
-    const up = before === "+" ? reach(graph.parents, relations) : [];
-    const down = after === "+" ? reach(graph.children, relations) : [];
-    return new Set([...relations, ...up, ...down]);
-}
-
-function pathOf(node: Node): string {
-    if (node.kind === "source") return node.declaredAt.file.path;
-    if (node.kind === "test") return node.generic === undefined ? node.template.file.path : "";
-    return node.file.path;
-}
-
-function isBelow(node: Node, name: string): boolean {
-    const path = pathOf(node);
-    if (name === "" || path === "") return false;
-    return path === name || path.startsWith(`${name}/`) || path.split("/").slice(1, -1).includes(name);
 }

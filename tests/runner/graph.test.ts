@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
-import { buildGraph, select } from "../../runner/graph.ts";
+import { buildGraph } from "../../runner/graph.ts";
 import { parse } from "../../runner/parse.ts";
 import { suite } from "../suite.ts";
-import { type Toy, toyProject } from "./toy.ts";
+import { toyProject } from "./toy.ts";
 
 const test = suite("graph");
 
@@ -21,48 +21,12 @@ const files = {
     "tests/no_row.sql": "select * from {{ref.mart_e}} where id < 0",
 };
 
-async function selected(toy: Toy, wanted: string[], exclude: string[] = []): Promise<string[]> {
-    const project = await parse(toy.folder);
-    return [...select(project, buildGraph(project), { select: wanted, exclude }).names].sort();
-}
-
 test("puts each node after all that it reads, and a test right after the last it reads", async () => {
     const toy = toyProject(files);
     const names = buildGraph(await parse(toy.folder)).order.map((node) => node.name);
     assert.equal(names, [
         ...["seed", "stg_b", "unique_stg_b_id", "stg_a", "mart_e", "no_row", "int_c", "mart_d"],
         "relationships_mart_d_id_stg_a_id",
-    ]);
-    toy.close();
-});
-
-for (const [selectors, exclude, expected] of [
-    [["stg_a"], [], ["relationships_mart_d_id_stg_a_id", "stg_a"]],
-    [["+stg_a"], [], ["relationships_mart_d_id_stg_a_id", "seed", "stg_a"]],
-    [["int_c+"], [], ["int_c", "mart_d", "relationships_mart_d_id_stg_a_id"]],
-    [["+int_c+"], ["mart_d"], ["int_c", "seed", "stg_a", "stg_b", "unique_stg_b_id"]],
-    [["marts"], [], ["mart_d", "mart_e", "no_row", "relationships_mart_d_id_stg_a_id"]],
-    [["models/staging"], [], ["relationships_mart_d_id_stg_a_id", "stg_a", "stg_b", "unique_stg_b_id"]],
-    [["models/marts/mart_e.sql"], [], ["mart_e", "no_row"]],
-    [["mart_e", "seed"], [], ["mart_e", "no_row", "seed"]],
-    [["no_row"], [], ["no_row"]],
-    [["unique_stg_b_id"], [], ["unique_stg_b_id"]],
-] as const) {
-    test(`selects ${selectors.join(" ")}${exclude.length > 0 ? ` without ${exclude}` : ""}`, async () => {
-        const toy = toyProject(files);
-        assert.equal(await selected(toy, [...selectors], [...exclude]), expected);
-        toy.close();
-    });
-}
-
-test("names what was probably meant by a selector that matches nothing", async () => {
-    const toy = toyProject(files);
-    const project = await parse(toy.folder);
-    const { names, unmatched } = select(project, buildGraph(project), { select: ["martd", "intermediat"] });
-    assert.is(names.size, 0);
-    assert.equal(unmatched, [
-        { selector: "martd", nearest: "mart_d" },
-        { selector: "intermediat", nearest: "intermediate" },
     ]);
     toy.close();
 });
