@@ -87,11 +87,11 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
     const books = withYears(newest(currentWorks, "work_key"), settings.minYear ?? 1450);
     const newestRecords = newest(records.join(runs.select("run_id", "started_at"), "run_id"), "author_key");
     const keyOf = resolution(newestRecords, settings.aliases ?? { OL990000071A: "OL990000070A" });
-    const creditColumns = ["work_key", "landed_key", "landed_name", "author_position"];
-    const landedCredits = tableOf(creditColumns, creditRows(books)).derive({
-        author_key: computed((d: { landed_key: string }) => keyOf(d.landed_key)),
-    });
-    const credits = creditsOf(landedCredits);
+    const resolved = (rows: ColumnTable): ColumnTable =>
+        tableOf(["work_key", "landed_key", "landed_name", "author_position"], creditRows(rows)).derive({
+            author_key: computed((d: { landed_key: string }) => keyOf(d.landed_key)),
+        });
+    const credits = creditsOf(resolved(books));
     const subjectWorks = currentWorks
         .select("subject", "work_key")
         .concat(currentWorks.derive({ subject: () => "all" }).select("subject", "work_key"))
@@ -100,7 +100,13 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
         .select("subject", "run_id", "status")
         .concat(current.slice(0, 1).derive({ subject: () => "all", run_id: () => null, status: () => null }));
 
-    const dimAuthors = authors({ credits, landedCredits, newestRecords, keyOf, kindWords: settings.kindWords });
+    const dimAuthors = authors({
+        credits,
+        everLanded: resolved(works),
+        newestRecords,
+        keyOf,
+        kindWords: settings.kindWords,
+    });
     const dimBooks = booksOf(books, credits);
     const authorYears = authorYearsOf(subjectWorks, dimBooks, credits);
     const inSubject: InSubject = { subjects, subjectWorks, dimBooks, dimAuthors, credits, authorYears };
@@ -296,18 +302,19 @@ function creditsOf(landedCredits: ColumnTable): ColumnTable {
 
 interface AuthorInputs {
     readonly credits: ColumnTable;
-    readonly landedCredits: ColumnTable;
+    /** Those of all extractions: what a key stands for and how it is called is not learned from the newest alone. */
+    readonly everLanded: ColumnTable;
     readonly newestRecords: ColumnTable;
     readonly keyOf: (key: string) => string;
     readonly kindWords: readonly KindWord[];
 }
 
-function authors({ credits, landedCredits, newestRecords, keyOf, kindWords }: AuthorInputs): ColumnTable {
+function authors({ credits, everLanded, newestRecords, keyOf, kindWords }: AuthorInputs): ColumnTable {
     const records = new Map(rowsOf(newestRecords).map((row) => [String(row.author_key), row]));
-    const landedNames = grouped(rowsOf(landedCredits.filter((d) => d.landed_name !== null)), (row) =>
+    const landedNames = grouped(rowsOf(everLanded.filter((d) => d.landed_name !== null)), (row) =>
         String(row.author_key),
     );
-    const landedKeys = new Set([...rowsOf(landedCredits).map((row) => String(row.landed_key)), ...records.keys()]);
+    const landedKeys = new Set([...rowsOf(everLanded).map((row) => String(row.landed_key)), ...records.keys()]);
     const merged = grouped(landedKeys, keyOf);
     const rows = rowsOf(credits.dedupe("author_key")).map(({ author_key }) => {
         const key = String(author_key);
