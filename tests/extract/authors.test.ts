@@ -130,7 +130,7 @@ test("quarantines a document that is none, and a redirect that leads out of the 
 test("fails, and stops asking, when the service refuses us meanwhile", async () => {
     let batches = 0;
     const scene = await setScene(2_000, ({ path }) =>
-        path === "/api/get_many" && ++batches > 2 ? html(403) : undefined,
+        path === "/api/get_many" && ++batches === 3 ? html(403) : undefined,
     );
     await failsWith(scene.extract(), /^extract science_fiction: 403 Forbidden: .*2,000 of 2,000 works are landed/);
     assert.ok(batches <= 5, `${batches} batches`);

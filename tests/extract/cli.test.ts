@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import type { Answer, StandInRequest } from "../../demo/server.ts";
 import { suite } from "../suite.ts";
 import { holdOpen } from "./hold-open.ts";
 import {
@@ -45,20 +46,17 @@ test("does not start without a contact, and leaves no trace", async () => {
     assert.equal([scene.standIn.requests.length, existsSync(scene.landing)], [0, false]);
 });
 
-test("extracts one subject after the other, going on after a failure", async () => {
-    const scene = await setScene(3);
+test("extracts one subject after the other, going on after a failure, and ends with the worst code", async () => {
+    const scene = await setScene(3, countsOneMore);
     const { code, out, err } = await scene.cli("--subject", "No such", "--subject", "Science Fiction").ended;
     assert.is(code, 1);
     assert.match(err, /^extract: "No such" is the subject key "no_such"\n/);
     assert.match(err, /^extract no_such: there are no works of the subject "no_such"; .*\.$/m);
-    assert.match(out, /^extract science_fiction: complete: 3 works of 3 .*\n$/);
+    assert.match(out, /^extract science_fiction: partial: 3 works of 4 .*\n$/);
 });
 
 test("ends with 3 when a run is partial, and with 0 when --max-works made it so", async () => {
-    const scene = await setScene(30, (request, answer) => {
-        if (asksForWorks(request) || request.path !== "/search.json") return undefined;
-        return json({ ...JSON.parse(answer().body), numFound: 31 });
-    });
+    const scene = await setScene(30, countsOneMore);
     const stopped = await scene.cli("--max-works", "10").ended;
     assert.is(stopped.code, 0);
     assert.match(stopped.out, /partial: 10 works of 3\d .*: stopped at --max-works 10 of 3\d\n$/);
@@ -186,6 +184,13 @@ test("explains its options", async () => {
     assert.is(wrong.code, 1);
     assert.match(wrong.err, /expected a whole number above 0/);
 });
+
+/** Counts of works that are there are one too high. */
+function countsOneMore(request: StandInRequest, answer: () => Answer): Answer | undefined {
+    if (asksForWorks(request) || request.path !== "/search.json") return undefined;
+    const whole = JSON.parse(answer().body);
+    return whole.numFound === 0 ? undefined : json({ ...whole, numFound: whole.numFound + 1 });
+}
 
 async function sameAsUninterrupted(scene: Scene): Promise<void> {
     const reference = await setScene(2_500);
