@@ -6,15 +6,25 @@ import { takeLock } from "../common/lock.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
+import { checkedContent, type Inputs, inputsOf, publishedContent } from "./fingerprint.ts";
 import { buildGraph, type Graph, reach } from "./graph.ts";
+import { prepareHistory, recordRun } from "./history.ts";
+import { prepareMemory, type Remembered, readMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf } from "./open.ts";
 import { type ParseOptions, parse } from "./parse.ts";
-import { type Publication, publish, unpublishable } from "./publish.ts";
+import { makePlan, type Plan } from "./plan.ts";
+import {
+    currentContent,
+    currentPublication,
+    type Publication,
+    publish,
+    publishedNodes,
+    unpublishable,
+} from "./publish.ts";
 import { closingLine, count, details, resultLine } from "./report.ts";
-import { type Result, run } from "./run.ts";
+import { isRun, type Result, run } from "./run.ts";
 import { type Selection, select } from "./selectors.ts";
-import { prepareState, recordRun, settleState } from "./state.ts";
 
 /** What a command writes: `out` is the result that was asked for, `note` is for the person who waits. */
 export interface Output {
@@ -24,6 +34,10 @@ export interface Output {
 
 export interface ProjectOptions extends ParseOptions, Selection {
     readonly projectDir: string;
+    /** Run what is selected although nothing that it is made of has changed. */
+    readonly fullRefresh?: boolean | undefined;
+    /** Say for each node why it would run or not, and run nothing. */
+    readonly explain?: boolean | undefined;
     /** Ends a run: the running statement is interrupted, nothing is published. */
     readonly signal?: AbortSignal;
 }
@@ -68,33 +82,55 @@ export async function build(command: Command, options: ProjectOptions, output: O
         const interrupt = (): void => database.interrupt();
         options.signal?.addEventListener("abort", interrupt);
         try {
-            await check(database, project, { graph, compiled, names });
+            const memory = await recall(database, project, { onWait: output.note });
+            const engine = String(await database.value("select version()"));
+            const content = checkedContent(project, graph, {
+                inputs: inputsOf(project, graph, { compiled, engine }),
+                names,
+            });
+            const isChecked = memory.checked.has(content);
+            if (!isChecked) await check(database, project, { graph, compiled, names });
             const seconds = ((performance.now() - started) / 1000).toFixed(2);
-            output.out(`Checked ${count(names.size)} nodes in ${seconds} s, target ${project.target.name}`);
+            const verb = isChecked ? "Nothing to check anew in" : "Checked";
+            output.out(`${verb} ${count(names.size)} nodes in ${seconds} s, target ${project.target.name}`);
+
+            const standing = new Map(
+                [...memory.nodes].filter(([name]) => !names.has(name) && isRelation(project, name)),
+            );
+            const inputs = inputsOf(project, graph, { compiled, engine, standing: inputsIn(standing) });
+            const all =
+                command === "test" ? "tests were asked for" : options.fullRefresh ? "--full-refresh" : undefined;
+            const plan = makePlan(graph, names, { compiled, inputs, memory, all });
+            if (options.explain) {
+                explain(plan, output);
+                return { ok: true, results: [] };
+            }
 
             await attachWork(database, project, { write: true, onWait: output.note });
-            await prepareState(database);
+            await prepareHistory(database);
+            await prepareMemory(database);
+            if (!isChecked) await rememberChecked(database, content);
             const runOf = { runId: newRunId(), command, startedAt: new Date().toISOString() };
             const { runId } = runOf;
             const results = await run(database, project, {
-                ...{ graph, compiled, names, runId },
+                ...{ graph, compiled, plan, runId },
                 onResult: (result, position) => {
-                    // A test that passes is news only to who asked for tests.
-                    if (result.status !== "pass" || command === "test") output.out(resultLine(result, position));
+                    // A test that passes is news only to who asked for tests, and what did not run to nobody.
+                    const isNews = result.status !== "reused" && (result.status !== "pass" || command === "test");
+                    if (isNews) output.out(resultLine(result, position));
                     if (options.signal?.aborted !== true) return;
                     const { index, total } = position;
                     const where = `interrupted at ${index} of ${total}, ${result.node.name}`;
                     throw new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
                 },
             });
-            await settleState(database, project, { results, runId });
             const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
-            const status = ok ? "success" : "error";
-            await recordRun(database, project, { run: runOf, status, results });
+            const hasRun = results.some(({ status }) => status !== "reused");
+            if (hasRun) await recordRun(database, project, { run: runOf, status: ok ? "success" : "error", results });
 
-            const { publication, reasons } =
-                command === "build" && ok ? await tryPublish(database, project, runId) : { reasons: [] };
-            report(command, { results, reasons, publication, started }, output);
+            const { publication, standingRun, reasons } =
+                command === "build" && ok ? await tryPublish(database, project, { runId, inputs }) : { reasons: [] };
+            report(command, { results, reasons, publication, standingRun, started }, output);
             return { ok: ok && reasons.length === 0, results, ...(publication === undefined ? {} : { publication }) };
         } catch (error) {
             if (!(error instanceof SqlError)) throw error;
@@ -133,9 +169,9 @@ export async function checkProject(
     return { project, graph, compiled, names };
 }
 
-/** The run's own time first, so that run ids sort by time: 20261122T160501Z-3fa9. */
+/** The run's own time first, so that run ids sort by time: 20261122T160501.123Z-3fa9. */
 function newRunId(): string {
-    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+    const time = new Date().toISOString().replace(/[-:]/g, "");
     return `${time}-${randomBytes(2).toString("hex")}`;
 }
 
@@ -180,34 +216,79 @@ export function writeCompiled(project: Project, graph: Graph, compiled: Compiled
     }
 }
 
-/** Publishes, or says why it can't be done. */
+interface Published {
+    readonly publication?: Publication;
+    /** The run that published what would be published now. */
+    readonly standingRun?: string;
+    readonly reasons: readonly string[];
+}
+
+/** Publishes where there is anything new for readers, or says why it can't be done. */
 async function tryPublish(
     database: Database,
     project: Project,
-    runId: string,
-): Promise<{ publication?: Publication; reasons: readonly string[] }> {
-    const reasons = await unpublishable(database, project);
+    { runId, inputs }: { runId: string; inputs: ReadonlyMap<string, Inputs> },
+): Promise<Published> {
+    const memory = await readMemory(database);
+    const reasons = unpublishable(project, memory, inputs);
     if (reasons.length > 0) return { reasons };
+    const places = placesOf(project);
+    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
+    const standingRun = await currentPublication(places);
+    if (standingRun !== undefined && (await currentContent(places)) === content) return { standingRun, reasons };
     try {
-        return { publication: await publish(database, project, runId), reasons };
+        return { publication: await publish(database, project, { runId, content }), reasons };
     } catch (error) {
         if (!(error instanceof PipelineError)) throw error;
         return { reasons: [error.message] };
     }
 }
 
+function isRelation(project: Project, name: string): boolean {
+    const node = project.nodes.get(name);
+    return node !== undefined && node.kind !== "test" && isRun(node);
+}
+
+function inputsIn(remembered: ReadonlyMap<string, Remembered>): Map<string, Inputs> {
+    return new Map([...remembered].map(([name, { inputs }]) => [name, inputs]));
+}
+
+/** Each node with why it would run, or that it would not. */
+function explain({ reasons }: Plan, output: Output): void {
+    const width = Math.max(...[...reasons.keys()].map((name) => name.length));
+    for (const [name, reason] of reasons) {
+        output.out(
+            `${name.padEnd(width)}  ${reason === undefined ? "reused: nothing it is made of has changed" : `runs: ${reason}`}`,
+        );
+    }
+    const running = [...reasons.values()].filter((reason) => reason !== undefined).length;
+    output.out(`\n${running} of ${reasons.size} nodes would run`);
+}
+
 interface Report {
     readonly results: readonly Result[];
     readonly reasons: readonly string[];
     readonly publication: Publication | undefined;
+    readonly standingRun: string | undefined;
     readonly started: number;
 }
 
-function report(command: Command, { results, reasons, publication, started }: Report, output: Output): void {
+function report(
+    command: Command,
+    { results, reasons, publication, standingRun, started }: Report,
+    output: Output,
+): void {
     const text = details(results);
     if (text !== "") output.out(`\n${text}`);
     output.out("");
-    if (publication !== undefined) {
+    const reused = results.filter(({ status }) => status === "reused").length;
+    if (reused > 0)
+        output.out(
+            `Reused ${count(reused)} of ${count(results.length)} nodes: nothing that they are made of has changed`,
+        );
+    if (standingRun !== undefined) {
+        output.out(`Nothing new to publish: what run ${standingRun} published stands`);
+    } else if (publication !== undefined) {
         const { runId, relations, warehouse, exports, files, seconds } = publication;
         const what = `${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/`;
         output.out(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);

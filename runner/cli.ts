@@ -96,11 +96,22 @@ for (const [name, description] of [
     ["test", "run the tests on the models as they were last built; publishes nothing"],
     ["seed", "load the seeds; publishes nothing"],
 ] satisfies [BuildCommand, string][]) {
-    command(name, description).action(async (flags: SharedFlags) => {
+    const runs = command(name, description);
+    // Tests run whenever they are asked for.
+    if (name !== "test") {
+        runs.option("-f, --full-refresh", "run what is selected although nothing that it is made of has changed");
+        runs.option("--explain", "say for each node why it would run or not, and run nothing");
+    }
+    runs.action(async (flags: SharedFlags & { fullRefresh?: boolean; explain?: boolean }) => {
+        const { fullRefresh, explain } = flags;
         const interruption = new AbortController();
         // Once: whoever presses Ctrl-C twice wants out now, and the next build needs no help after that.
         for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
-        const { ok } = await build(name, { ...projectOptions(flags), signal: interruption.signal }, output);
+        const { ok } = await build(
+            name,
+            { ...projectOptions(flags), fullRefresh, explain, signal: interruption.signal },
+            output,
+        );
         if (!ok) process.exitCode = 1;
     });
 }

@@ -85,7 +85,8 @@ export async function attachWork(
         throw new PipelineError(`${file} does not exist: nothing has been built for target "${project.target.name}"`);
     }
     const holder = readHolder(lock);
-    if (!write && holder !== undefined) options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
+    if (!write && holder !== undefined && holder.pid !== process.pid)
+        options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
     const mode = write ? "" : " (read_only)";
     const file = `${project.target.folder}/work.duckdb`;
     await attach(database, `${literal(work)} as ${workCatalog}${mode}`, { ...options, file });

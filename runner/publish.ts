@@ -1,14 +1,27 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { lstat, mkdir, open, readdir, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+    lstat,
+    mkdir,
+    open,
+    readdir,
+    readFile,
+    readlink,
+    rename,
+    rm,
+    stat,
+    symlink,
+    writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
-import type { Model, Project, Seed } from "./nodes.ts";
+import { fingerprint, type Inputs } from "./fingerprint.ts";
+import type { Memory } from "./memory.ts";
+import type { DataTest, Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
-import { readState } from "./state.ts";
 
 export interface ExportedFile {
     readonly file: string;
@@ -28,29 +41,40 @@ export interface Publication {
 }
 
 const catalog = "shelfmark_publication";
-/** The meta tables that readers get; node_state is the builder's own. */
+/** The meta tables that readers get; the memory is the builder's own. */
 const history = ["runs", "nodes", "test_results", "columns"];
 
 /**
  * Why the work file can't be published as it stands, one sentence a relation, or nothing: every relation that readers
- * see must have been built, and have passed its tests.
+ * see must have been built, and have passed all tests that there are on it now.
  */
-export async function unpublishable(database: Database, project: Project): Promise<readonly string[]> {
-    const states = await readState(database);
+export function unpublishable(
+    project: Project,
+    memory: Memory,
+    inputs: ReadonlyMap<string, Inputs>,
+): readonly string[] {
+    const tests = [...project.nodes.values()].filter((node): node is DataTest => node.kind === "test");
+    const hasPassed = (test: DataTest): boolean => {
+        const last = memory.nodes.get(test.name);
+        if (last === undefined || !["passed", "warned"].includes(last.state)) return false;
+        return fingerprint(last.inputs) === fingerprint(inputs.get(test.name) ?? {});
+    };
     return publishedNodes(project).flatMap(({ name }) => {
-        const known = states.get(name);
-        if (known === undefined) return [`${name} has not been built yet`];
-        if (known.state === "passed") return [];
-        const why = {
-            built: "not all of its tests have run since it was built",
-            failed: "it failed, or a test on it did",
-            stale: "it was skipped because of a failure before it",
-        }[known.state];
-        return [`${name}: ${why} (run ${known.runId})`];
+        const last = memory.nodes.get(name);
+        if (last?.state === "failed") return [`${name} failed in run ${last.runId}`];
+        if (last?.state === "stale")
+            return [`${name} was skipped in run ${last.runId}, because of a failure before it`];
+        if (last === undefined || !memory.relations.has(name)) return [`${name} has not been built yet`];
+        const missing = tests.find((test) => test.parents.includes(name) && !hasPassed(test));
+        if (missing === undefined) return [];
+        const failed =
+            memory.nodes.get(missing.name)?.state === "failed" ? "failed" : "has not passed since it was built";
+        return [`${name}: its test ${missing.name} ${failed}`];
     });
 }
 
-function publishedNodes(project: Project): (Model | Seed)[] {
+/** What readers get to see. */
+export function publishedNodes(project: Project): (Model | Seed)[] {
     return [...project.nodes.values()].filter(
         (node): node is Model | Seed => (node.kind === "model" || node.kind === "seed") && node.publish,
     );
@@ -62,7 +86,11 @@ function publishedNodes(project: Project): (Model | Seed)[] {
  * moment leaves the old publication or the new one. The one before is kept, so that nobody loses it between looking a
  * path up and opening it.
  */
-export async function publish(database: Database, project: Project, runId: string): Promise<Publication> {
+export async function publish(
+    database: Database,
+    project: Project,
+    { runId, content }: { runId: string; content: string },
+): Promise<Publication> {
     const started = performance.now();
     const places = placesOf(project);
     const unfinished = join(places.publications, `${runId}.unfinished`);
@@ -71,7 +99,7 @@ export async function publish(database: Database, project: Project, runId: strin
         const nodes = publishedNodes(project);
         await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId });
         const files = await writeExports(database, join(unfinished, "exports"), nodes);
-        const summary = { run_id: runId, target: project.target.name, files };
+        const summary = { run_id: runId, target: project.target.name, content, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
         await syncAll(unfinished);
         const published = join(places.publications, runId);
@@ -193,6 +221,17 @@ async function link(path: string, target: string): Promise<void> {
 export async function currentPublication(places: Places): Promise<string | undefined> {
     try {
         return basename(await readlink(places.current));
+    } catch (error) {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw error;
+    }
+}
+
+/** The hash of what the publication in force holds (`publishedContent`), or undefined before the first. */
+export async function currentContent(places: Places): Promise<string | undefined> {
+    try {
+        const summary = JSON.parse(await readFile(join(places.current, "exports", "publication.json"), "utf8"));
+        return typeof summary.content === "string" ? summary.content : undefined;
     } catch (error) {
         if (systemCode(error) === "ENOENT") return undefined;
         throw error;

@@ -12,6 +12,7 @@ const paint: Record<Status, (text: string) => string> = {
     fail: colors.red,
     error: colors.red,
     skip: colors.yellow,
+    reused: colors.dim,
 };
 
 /** ` 3 of 42  OK     table main.stg_works  1,204 rows  0.12 s` */
@@ -47,10 +48,10 @@ export function details(results: readonly Result[]): string {
         .join("\n\n");
 }
 
-/** dbt's closing line. A failed test counts as an error, as in dbt. */
+/** dbt's closing line. A failed test counts as an error, as in dbt; what was reused counts as passed. */
 export function closingLine(results: readonly Result[]): string {
     const of = (...statuses: Status[]): number => results.filter(({ status }) => statuses.includes(status)).length;
-    const pass = of("success", "pass");
+    const pass = of("success", "pass", "reused");
     const total = results.length;
     return `Done. PASS=${pass} WARN=${of("warn")} ERROR=${of("error", "fail")} SKIP=${of("skip")} TOTAL=${total}`;
 }

@@ -4,12 +4,14 @@ import { problemOf, readSeed } from "./check.ts";
 import type { Compiled } from "./compile.ts";
 import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
+import { type Remembered, remember, type State } from "./memory.ts";
 import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
 import { placesOf, workCatalog } from "./open.ts";
+import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
-import { type State, saveState } from "./state.ts";
 
-export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip";
+/** reused: it did not run, because what it gave last still stands. */
+export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "reused";
 
 /** What became of one node. */
 export interface Result {
@@ -30,8 +32,8 @@ export interface Result {
 export interface RunOptions {
     readonly graph: Graph;
     readonly compiled: Compiled;
-    /** The nodes to run; others are taken as an earlier run left them. */
-    readonly names: ReadonlySet<string>;
+    /** The nodes to run, and those whose last result stands; others are taken as an earlier run left them. */
+    readonly plan: Plan;
     readonly runId: string;
     readonly onResult: (result: Result, position: { index: number; total: number }) => void;
 }
@@ -45,29 +47,59 @@ const storedRows = 10_000;
  * What fails stops what reads it; independent branches go on.
  */
 export async function run(database: Database, project: Project, options: RunOptions): Promise<readonly Result[]> {
-    const { graph, names, runId, onResult } = options;
-    const todo = graph.order.filter((node): node is Result["node"] => names.has(node.name) && isRun(node));
+    const { graph, plan, onResult } = options;
+    const todo = graph.order.filter((node): node is Result["node"] => plan.reasons.has(node.name));
     const blocked = new Map<string, string>();
     const built = await standingRelations(database, project);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
     for (const [i, node] of todo.entries()) {
         const started = performance.now();
-        const reason = blocked.get(node.name) ?? missingParent(node, project, built);
-        const outcome: Outcome =
-            reason === undefined
-                ? await runNode(database, project, node, options)
-                : { status: "skip", message: reason };
+        const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
         const result: Result = { node, ...outcome, seconds: (performance.now() - started) / 1000 };
         if (node.kind !== "test" && result.status === "success") built.add(node.name);
-        const state = stateAfter(result);
-        if (state !== undefined) await saveState(database, state.names, { state: state.state, runId });
         const stops = result.status === "error" || result.status === "fail";
         if (stops || (result.status === "skip" && node.kind !== "test")) block(result, project, graph, blocked);
         results.push(result);
         onResult(result, { index: i + 1, total: todo.length });
     }
+    // Tests in one go at the end: who is killed before that runs them again.
+    await database.transaction(() => rememberTests(database, results, options));
     return results;
+
+    async function runUnless(obstacle: string | undefined, node: Result["node"]): Promise<Outcome> {
+        if (obstacle === undefined && plan.reasons.get(node.name) === undefined) return { status: "reused" };
+        const outcome: Outcome =
+            obstacle === undefined
+                ? await runNode(database, project, node, options)
+                : { status: "skip", message: obstacle };
+        if (node.kind !== "test" && outcome.status !== "success") {
+            await rememberAs(outcome.status === "skip" ? "stale" : "failed", node, { database, ...options });
+        }
+        return outcome;
+    }
+}
+
+async function rememberAs(
+    state: State,
+    node: Node,
+    { database, plan, runId }: RunOptions & { database: Database },
+): Promise<void> {
+    await remember(database, new Map([[node.name, { state, runId, inputs: plan.inputs.get(node.name) ?? {} }]]));
+}
+
+async function rememberTests(
+    database: Database,
+    results: readonly Result[],
+    { plan, runId }: RunOptions,
+): Promise<void> {
+    const states: Partial<Record<Status, State>> = { pass: "passed", warn: "warned", fail: "failed", error: "failed" };
+    const tests = new Map<string, Remembered>();
+    for (const { node, status } of results) {
+        const state = node.kind === "test" ? states[status] : undefined;
+        if (state !== undefined) tests.set(node.name, { state, runId, inputs: plan.inputs.get(node.name) ?? {} });
+    }
+    await remember(database, tests);
 }
 
 /** An ephemeral model is run where it is written into. */
@@ -112,32 +144,21 @@ function relationsRead(node: Node, project: Project): string[] {
     });
 }
 
-/** What the work file is to remember: a relation is "built" until all of a run's tests have passed on it. */
-function stateAfter({ node, status }: Result): { names: readonly string[]; state: State } | undefined {
-    if (node.kind === "test") {
-        if (status !== "fail" && status !== "error") return undefined;
-        return { names: testedBy(node), state: "failed" };
-    }
-    const states = { success: "built", error: "failed", skip: "stale" } as const;
-    return status in states ? { names: [node.name], state: states[status as keyof typeof states] } : undefined;
-}
-
 async function runNode(
     database: Database,
     project: Project,
     node: Result["node"],
-    { compiled }: RunOptions,
+    options: RunOptions,
 ): Promise<Outcome> {
-    const sql = compiled.get(node.name);
+    const sql = options.compiled.get(node.name);
     try {
-        if (node.kind === "seed") return await loadSeed(database, project, node);
-        if (sql === undefined) throw new Error(`${node.name} was not compiled`);
-        if (node.kind === "test") return await runTest(database, project, node, sql.text);
-        return await materialize(database, node, sql.text);
+        if (node.kind === "test") return await runTest(database, project, node, sql?.text ?? "");
+        const query = node.kind === "seed" ? `select * from ${readSeed(project, node)}` : (sql?.text ?? "");
+        return await materialize(database, node, query, () => rememberAs("built", node, { database, ...options }));
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
-            const prefix = node.kind === "test" ? countPrefix.length : statementPrefix(node as Model).length;
+            const prefix = (node.kind === "test" ? countPrefix : statementPrefix(node)).length;
             return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
@@ -145,28 +166,31 @@ async function runNode(
     }
 }
 
-function statementPrefix({ name, materialized }: Pick<Model, "name" | "materialized">): string {
-    return `create or replace ${materialized} main.${identifier(name)} as\n`;
+function statementPrefix(node: Model | Seed): string {
+    return `create or replace ${relationKind(node)} main.${identifier(node.name)} as\n`;
 }
 
-async function materialize(database: Database, model: Model, sql: string): Promise<Outcome> {
-    await dropOtherKind(database, model.name, model.materialized === "view" ? "view" : "table");
-    await database.run(`${statementPrefix(model)}${sql}\n`);
-    if (model.materialized === "view") return { status: "success" };
-    return { status: "success", rows: await finishTable(database, model.name) };
+function relationKind(node: Model | Seed): "table" | "view" {
+    return node.kind === "model" && node.materialized === "view" ? "view" : "table";
 }
 
-async function loadSeed(database: Database, project: Project, seed: Seed): Promise<Outcome> {
-    await dropOtherKind(database, seed.name, "table");
-    const prefix = statementPrefix({ name: seed.name, materialized: "table" });
-    await database.run(`${prefix}select * from ${readSeed(project, seed)}`);
-    return { status: "success", rows: await finishTable(database, seed.name) };
-}
-
-/** Without a checkpoint after each, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds). */
-async function finishTable(database: Database, name: string): Promise<number> {
+/** The relation and the memory of it change in one transaction. */
+async function materialize(
+    database: Database,
+    node: Model | Seed,
+    sql: string,
+    rememberIt: () => Promise<void>,
+): Promise<Outcome> {
+    await database.transaction(async () => {
+        await dropOtherKind(database, node.name, relationKind(node));
+        await database.run(`${statementPrefix(node)}${sql}\n`);
+        await rememberIt();
+    });
+    // Without a checkpoint after each, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds).
     await database.run("checkpoint");
-    return Number(await database.value(`select count(*) from main.${identifier(name)}`));
+    if (relationKind(node) === "view") return { status: "success" };
+    const rows = Number(await database.value(`select count(*) from main.${identifier(node.name)}`));
+    return { status: "success", rows };
 }
 
 /** `create or replace table` refuses where a view of the name stands, and the other way round. */

@@ -3,13 +3,7 @@ import type { Project } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
 import type { Result } from "./run.ts";
 
-// What the work file remembers in its schema `meta`. All but node_state is published with the models.
-
-/**
- * built: its data stands, but not all of its tests have passed on it; passed: they have; failed: it, or one of its tests,
- * did not; stale: it was skipped because of what failed before it, and holds older data or none.
- */
-export type State = "built" | "passed" | "failed" | "stale";
+// The history of runs in the schema `meta` of the work file, which is published with the models.
 
 /** One command that ran nodes. Times are ISO 8601 in UTC. */
 export interface Run {
@@ -20,7 +14,6 @@ export interface Run {
 
 const tables = `
 create schema if not exists meta;
-create table if not exists meta.node_state (node varchar primary key, state varchar, run_id varchar);
 create table if not exists meta.runs (
     run_id varchar primary key, command varchar, target varchar, status varchar, started_at timestamp, ended_at timestamp
 );
@@ -37,45 +30,8 @@ create table if not exists meta.columns (
 )`;
 
 /** Makes the tables of `meta` where they are not there yet. */
-export async function prepareState(database: Database): Promise<void> {
+export async function prepareHistory(database: Database): Promise<void> {
     for (const statement of tables.split(";\n")) await database.run(statement);
-}
-
-export async function saveState(
-    database: Database,
-    nodes: readonly string[],
-    { state, runId }: { state: State; runId: string },
-): Promise<void> {
-    for (const node of nodes) {
-        await database.run(
-            `insert into meta.node_state values (${[node, state, runId].map(literal).join(", ")})
-             on conflict (node) do update set state = excluded.state, run_id = excluded.run_id`,
-        );
-    }
-}
-
-/** The state of each node that was ever built in this work file, with the run that left it so. */
-export async function readState(database: Database): Promise<Map<string, { state: State; runId: string }>> {
-    const rows = await database.rows("select node, state, run_id from meta.node_state");
-    return new Map(rows.map((row) => [String(row.node), { state: row.state as State, runId: String(row.run_id) }]));
-}
-
-/** Relations of which every test ran in this run, and none failed, have passed. */
-export async function settleState(
-    database: Database,
-    project: Project,
-    { results, runId }: { results: readonly Result[]; runId: string },
-): Promise<void> {
-    const clean = new Set(
-        results.filter(({ status }) => status === "pass" || status === "warn").map(({ node }) => node.name),
-    );
-    const states = await readState(database);
-    const tests = [...project.nodes.values()].filter((node) => node.kind === "test");
-    const passed = [...states.keys()].filter((name) => {
-        if (states.get(name)?.state !== "built") return false;
-        return tests.every((test) => !test.parents.includes(name) || clean.has(test.name));
-    });
-    await saveState(database, passed, { state: "passed", runId });
 }
 
 /** Writes a finished run into the history. `status` is what the command came to: "success" or "error". */

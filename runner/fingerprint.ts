@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Compiled } from "./compile.ts";
+import { type Graph, reach } from "./graph.ts";
+import type { Model, Node, Project, Seed } from "./nodes.ts";
+
+/**
+ * All that a node's result depends on, each part under the words that a person would use for it: `its SQL`, `stg_works`,
+ * `data/landing.duckdb`. Nodes of equal inputs have equal results.
+ */
+export type Inputs = Readonly<Record<string, string>>;
+
+/**
+ * The inputs of every node, by its name. `engine` is the version of what runs the SQL. `standing` are those of models and
+ * seeds that do not run now, as they were when they last did: what reads them reads that, whatever their files say today.
+ */
+export function inputsOf(
+    project: Project,
+    graph: Graph,
+    { compiled, engine, standing }: { compiled: Compiled; engine: string; standing?: ReadonlyMap<string, Inputs> },
+): ReadonlyMap<string, Inputs> {
+    const all = new Map<string, Inputs>();
+    for (const node of graph.order) {
+        const parents = node.parents.map((name): [string, string] => [name, fingerprint(all.get(name) ?? {})]);
+        const now = {
+            ...ownInputs(project, node, compiled),
+            ...Object.fromEntries(parents),
+            "DuckDB's version": engine,
+        };
+        all.set(node.name, standing?.get(node.name) ?? now);
+    }
+    return all;
+}
+
+/** A hash that is equal for equal inputs. */
+export function fingerprint(inputs: Inputs): string {
+    return hash(JSON.stringify(Object.entries(inputs).sort()));
+}
+
+function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
+    if (node.kind === "source") return sourceInputs(project, node.database);
+    if (node.kind === "seed") {
+        return {
+            "its file": hash(node.file.text),
+            "its settings": hash(JSON.stringify([node.columnTypes, node.delimiter])),
+        };
+    }
+    const sql = hash(withoutComments(compiled.get(node.name)?.text ?? ""));
+    return node.kind === "test" ? { "its SQL": sql } : { "its SQL": sql, "its materialization": node.materialized };
+}
+
+/** What the file of a source holds is taken for unchanged while its size, time and place are: it is only ever replaced. */
+function sourceInputs(project: Project, database: string | undefined): Inputs {
+    const file = database === undefined ? undefined : project.target.attach[database];
+    if (file === undefined) return {};
+    const path = join(project.root, file);
+    if (!existsSync(path)) return { [file]: "absent" };
+    const { size, mtimeNs, ino } = statSync(path, { bigint: true });
+    return { [file]: `${size} bytes, ${mtimeNs}, ${ino}` };
+}
+
+/** Comments and white space outside of quotes do not count. */
+function withoutComments(sql: string): string {
+    const lexeme = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
+    return sql.replace(lexeme, (text) => (/^['"]/.test(text) ? text : " ")).trim();
+}
+
+/** Functions whose result changes by itself. */
+const volatile =
+    /\b(now|today|random|uuid|gen_random_uuid|current_(date|time|timestamp)|get_current_time(stamp)?|local(time|timestamp)|nextval)\b/i;
+
+/** The function by which a node's result changes although no input does, if it has one. */
+export function volatileFunction(sql: string): string | undefined {
+    return volatile.exec(withoutComments(sql).replace(/'(?:[^']|'')*'/g, "''"))?.[0];
+}
+
+/** A hash of everything that the check of `names`, and of what they read, looks at. */
+export function checkedContent(
+    project: Project,
+    graph: Graph,
+    { inputs, names }: { inputs: ReadonlyMap<string, Inputs>; names: ReadonlySet<string> },
+): string {
+    const needed = reach(graph.parents, names);
+    const nodes = [...project.nodes.values()].filter((node) => needed.has(node.name));
+    const described = nodes.map((node) => [
+        node.name,
+        fingerprint(inputs.get(node.name) ?? {}),
+        "columns" in node ? node.columns.map((column) => [column.name, column.dataType]) : [],
+        node.kind === "model" ? node.uniqueKey : [],
+    ]);
+    return hash(JSON.stringify(described));
+}
+
+/** A hash of everything that people get to read: which run made each relation, its description, how it is exported. */
+export function publishedContent(
+    nodes: readonly (Model | Seed)[],
+    madeBy: (name: string) => string | undefined,
+): string {
+    const facts = nodes.map((node) => [
+        node.name,
+        madeBy(node.name),
+        node.description,
+        node.columns.map((column) => [column.name, column.description]),
+        node.kind === "model" ? [node.exportAs, node.uniqueKey] : [],
+    ]);
+    return hash(JSON.stringify(facts));
+}
+
+function hash(text: string): string {
+    return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { type Database, literal } from "./duckdb.ts";
+import type { Inputs } from "./fingerprint.ts";
+import type { Project } from "./nodes.ts";
+import { attachWork, type OpenOptions, placesOf, workCatalog } from "./open.ts";
+
+/**
+ * What became of a node last. Of a model or seed: built; failed; stale (it was skipped because of what failed before it,
+ * and holds older data or none). Of a test: passed, warned, failed.
+ */
+export type State = "built" | "stale" | "passed" | "warned" | "failed";
+
+export interface Remembered {
+    readonly state: State;
+    readonly runId: string;
+    readonly inputs: Inputs;
+}
+
+/** What the work file knows of earlier runs, for the builder's own use. */
+export interface Memory {
+    readonly nodes: ReadonlyMap<string, Remembered>;
+    /** Models and seeds that stand in the work file. */
+    readonly relations: ReadonlySet<string>;
+    /** The contents that were found sound (`checkedContent`). */
+    readonly checked: ReadonlySet<string>;
+}
+
+const tables = [
+    "create schema if not exists meta",
+    "create table if not exists meta.memory (node varchar primary key, state varchar, run_id varchar, inputs varchar)",
+    "create table if not exists meta.checked (content varchar primary key)",
+];
+
+/** Makes the tables of the memory where they are not there yet. */
+export async function prepareMemory(database: Database): Promise<void> {
+    for (const statement of tables) await database.run(statement);
+}
+
+/** Reads the memory of a work file without holding it. Before the first run there is nothing in it. */
+export async function recall(database: Database, project: Project, options: OpenOptions): Promise<Memory> {
+    if (!existsSync(placesOf(project).work)) return { nodes: new Map(), relations: new Set(), checked: new Set() };
+    await attachWork(database, project, { write: false, ...options });
+    try {
+        return await readMemory(database);
+    } finally {
+        await database.run("use memory");
+        await database.run(`detach ${workCatalog}`);
+    }
+}
+
+/** Reads the memory of the work file that is attached. */
+export async function readMemory(database: Database): Promise<Memory> {
+    const standing = await database.rows(
+        `select table_schema as schema, table_name as name from information_schema.tables
+         where table_catalog = ${literal(workCatalog)}`,
+    );
+    const names = (schema: string): string[] =>
+        standing.filter((row) => row.schema === schema).map((row) => String(row.name));
+    const has = names("meta").includes("memory");
+    const nodes = has ? await database.rows("select node, state, run_id, inputs from meta.memory") : [];
+    const checked = has ? await database.rows("select content from meta.checked") : [];
+    return {
+        nodes: new Map(
+            nodes.map((row) => [
+                String(row.node),
+                {
+                    state: row.state as State,
+                    runId: String(row.run_id),
+                    inputs: JSON.parse(String(row.inputs)) as Inputs,
+                },
+            ]),
+        ),
+        relations: new Set(names("main")),
+        checked: new Set(checked.map((row) => String(row.content))),
+    };
+}
+
+/** Keeps what became of nodes. To be called in the transaction that changes their data, so that both stand or neither. */
+export async function remember(database: Database, nodes: ReadonlyMap<string, Remembered>): Promise<void> {
+    if (nodes.size === 0) return;
+    const rows = [...nodes].map(
+        ([name, { state, runId, inputs }]) =>
+            `(${[name, state, runId, JSON.stringify(inputs)].map(literal).join(", ")})`,
+    );
+    await database.run(`insert or replace into meta.memory values\n${rows.join(",\n")}`);
+}
+
+/** Keeps that a content was found sound. Older ones are forgotten: they come back with a check of a few hundred ms. */
+export async function rememberChecked(database: Database, content: string): Promise<void> {
+    await database.run(`insert or ignore into meta.checked values (${literal(content)})`);
+}

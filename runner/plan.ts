@@ -1,0 +1,75 @@
+import type { Compiled } from "./compile.ts";
+import { fingerprint, type Inputs, volatileFunction } from "./fingerprint.ts";
+import type { Graph } from "./graph.ts";
+import type { Memory, Remembered } from "./memory.ts";
+import type { Node } from "./nodes.ts";
+import { isRun } from "./run.ts";
+
+/** For each selected node why it has to run, or that what it gave last stands. */
+export interface Plan {
+    readonly inputs: ReadonlyMap<string, Inputs>;
+    /** In the order of running. No reason: reused. */
+    readonly reasons: ReadonlyMap<string, string | undefined>;
+}
+
+/** Decides what has to run. With `all`, everything that is selected does. */
+export function makePlan(
+    graph: Graph,
+    names: ReadonlySet<string>,
+    {
+        compiled,
+        inputs,
+        memory,
+        all,
+    }: { compiled: Compiled; inputs: Plan["inputs"]; memory: Memory; all?: string | undefined },
+): Plan {
+    const reasons = new Map<string, string | undefined>();
+    for (const node of graph.order) {
+        if (!names.has(node.name) || !isRun(node)) continue;
+        const reason =
+            all ??
+            reasonToRun(node, {
+                inputs: inputs.get(node.name) ?? {},
+                sql: compiled.get(node.name)?.text,
+                memory,
+                reasons,
+            });
+        reasons.set(node.name, reason);
+    }
+    return { inputs, reasons };
+}
+
+interface Facts {
+    readonly inputs: Inputs;
+    readonly sql: string | undefined;
+    readonly memory: Memory;
+    /** Of the nodes before this one. */
+    readonly reasons: Plan["reasons"];
+}
+
+function reasonToRun(node: Node, { inputs, sql = "", memory, reasons }: Facts): string | undefined {
+    const before = memory.nodes.get(node.name);
+    const isThere = node.kind === "test" || memory.relations.has(node.name);
+    if (before === undefined || !isThere) return "it has not run yet";
+    if (before.state === "failed") return "it failed";
+    if (before.state === "stale") return "it was skipped";
+    if (before.state === "warned") return "it warned, and is asked again";
+    const rerun = node.parents.find((name) => reasons.get(name) !== undefined);
+    return changes(before, inputs) ?? volatileReason(sql) ?? (rerun === undefined ? undefined : `${rerun} runs`);
+}
+
+/** Which of the inputs are other than they were. */
+function changes(before: Remembered, now: Inputs): string | undefined {
+    if (fingerprint(before.inputs) === fingerprint(now)) return undefined;
+    const names = [...new Set([...Object.keys(before.inputs), ...Object.keys(now)])];
+    const changed = names.filter((name) => before.inputs[name] !== now[name]);
+    const own = changed.filter((name) => name.startsWith("its "));
+    // What a parent reads is the parent's own story: the first cause is enough.
+    const told = own.length > 0 ? own : changed;
+    return `${told.slice(0, 3).join(", ")} ${told.length === 1 ? "has" : "have"} changed`;
+}
+
+function volatileReason(sql: string): string | undefined {
+    const name = volatileFunction(sql);
+    return name === undefined ? undefined : `${name} changes by itself`;
+}

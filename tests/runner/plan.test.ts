@@ -1,0 +1,189 @@
+import { appendFileSync, existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import * as assert from "uvu/assert";
+import type { ProjectOptions } from "../../runner/build.ts";
+import { suite } from "../suite.ts";
+import { type Toy, toyProject } from "./toy.ts";
+
+const test = suite("plan");
+
+const files = {
+    "seeds/s.csv": "id\n1\n2\n",
+    "models/a.sql": "select id from {{ref.s}}",
+    "models/b.sql": "select id + {{vars.batch}} as id from {{ref.a}}",
+    "models/c.sql": "select count(*) as n from {{ref.b}}",
+    "models/apart.sql": "select 1 as id",
+    "models/_models.yml": "models: [{name: b, columns: [{name: id, data_tests: [unique]}]}]",
+};
+
+/** The nodes that a build really ran. */
+async function ran(toy: Toy, options: Partial<ProjectOptions> = {}): Promise<string> {
+    const { results, ok } = await toy.build(options);
+    assert.ok(ok, toy.said());
+    return results
+        .filter(({ status }) => status !== "reused")
+        .map(({ node }) => node.name)
+        .join(" ");
+}
+
+test("runs nothing when nothing has changed, and publishes nothing", async () => {
+    const toy = toyProject(files);
+    assert.is(await ran(toy), "s apart a b unique_b_id c");
+    const { publication, ok } = await toy.build();
+    assert.is(publication, undefined);
+    assert.is(ok, true);
+    assert.match(toy.said(), /Reused 6 of 6 nodes/);
+    assert.match(toy.said(), /Nothing to check anew/);
+    assert.match(toy.said(), /Nothing new to publish: what run \S+ published stands/);
+    assert.match(toy.said(), /Done\. PASS=6 WARN=0 ERROR=0 SKIP=0 TOTAL=6$/);
+    toy.close();
+});
+
+test("takes comments and white space for no change", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    toy.write("models/a.sql", "-- a comment\nselect   id /* another */\n    from {{ref.s}}");
+    assert.is(await ran(toy), "");
+    toy.write("models/a.sql", "select id, '-- no comment' as text from {{ref.s}}");
+    assert.is(await ran(toy), "a b unique_b_id c");
+    toy.close();
+});
+
+for (const [what, change, expected] of [
+    ["a model", (toy: Toy) => toy.write("models/b.sql", "select id * 2 as id from {{ref.a}}"), "b unique_b_id c"],
+    ["a var", () => ({ vars: { batch: 5 } }), "b unique_b_id c"],
+    ["a seed", (toy: Toy) => appendFileSync(join(toy.folder, "seeds/s.csv"), "3\n"), "s a b unique_b_id c"],
+    [
+        "a kind of table",
+        (toy: Toy) => toy.write("models/_models.yml", "models: [{name: a, config: {materialized: view}}]"),
+        "a b c",
+    ],
+    ["the last model", (toy: Toy) => toy.write("models/c.sql", "select max(id) as n from {{ref.b}}"), "c"],
+] as const) {
+    test(`runs what reads ${what} that changed, and nothing else`, async () => {
+        const toy = toyProject(files);
+        await toy.build();
+        assert.is(await ran(toy, change(toy) ?? {}), expected);
+        toy.close();
+    });
+}
+
+test("runs what reads a source whose file is another", async () => {
+    const toy = toyProject({
+        "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+        "models/_sources.yml": "sources: [{name: sea, database: lake, schema: main, tables: [{name: fish}]}]",
+        "models/m.sql": "select * from {{source.sea.fish}}",
+        "models/n.sql": "select 1 as id",
+    });
+    const land = async (rows: number): Promise<void> => {
+        rmSync(join(toy.folder, "lake.duckdb"), { force: true });
+        const instance = await DuckDBInstance.create(join(toy.folder, "lake.duckdb"));
+        const connection = await instance.connect();
+        await connection.run(`create table fish as select * from range(${rows}) as r(id)`);
+        connection.closeSync();
+        instance.closeSync();
+    };
+    await land(3);
+    assert.is(await ran(toy), "n m");
+    assert.is(await ran(toy), "");
+    await land(4);
+    assert.is(await ran(toy), "m");
+    toy.close();
+});
+
+test("runs anew what calls a function that changes by itself, and publishes it", async () => {
+    const toy = toyProject({ ...files, "models/c.sql": "select now() as t, 'random' as word from {{ref.b}}" });
+    await toy.build();
+    assert.is(await ran(toy), "c");
+    assert.match(toy.said(), /Published 5 tables[\s\S]*Published 5 tables/);
+    toy.close();
+});
+
+test("knows what a model was made of when only its parent was built since", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    toy.write("models/a.sql", "select id + 10 as id from {{ref.s}}");
+    await toy.build({ select: ["a"] });
+    assert.is(await ran(toy), "b unique_b_id c");
+    // And the other way round: a child built alone read the parent that stood there, not the one in the file.
+    toy.write("models/a.sql", "select id + 20 as id from {{ref.s}}");
+    await toy.build({ select: ["c"] });
+    assert.is(await ran(toy), "a b unique_b_id c");
+    assert.equal(await toy.rows("select max(id)::int as most from b"), [{ most: 22 }]);
+    toy.close();
+});
+
+test("asks a failed test again without building its model again", async () => {
+    const toy = toyProject({ ...files, "seeds/s.csv": "id\n1\n1\n" });
+    assert.is((await toy.build()).ok, false);
+    const { results } = await toy.build();
+    assert.equal(
+        results.map(({ node, status }) => `${node.name} ${status}`),
+        ["s reused", "apart reused", "a reused", "b reused", "unique_b_id fail", "c skip"],
+    );
+    toy.write("seeds/s.csv", "id\n1\n2\n");
+    assert.is(await ran(toy), "s a b unique_b_id c");
+    toy.close();
+});
+
+test("does not publish a model of which a new test has not run", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    toy.write("models/_models.yml", "models: [{name: b, columns: [{name: id, data_tests: [unique, not_null]}]}]");
+    toy.write("models/apart.sql", "select 2 as id");
+    const { ok } = await toy.build({ select: ["apart"] });
+    assert.is(ok, false);
+    assert.match(toy.said(), /b: its test not_null_b_id has not passed since it was built/);
+    toy.close();
+});
+
+test("runs everything with --full-refresh, and after the work file is gone", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    assert.is(await ran(toy, { fullRefresh: true }), "s apart a b unique_b_id c");
+    rmSync(join(toy.folder, "data/work.duckdb"));
+    assert.is(await ran(toy), "s apart a b unique_b_id c");
+    toy.close();
+});
+
+test("explains why each node would run, and runs nothing", async () => {
+    const toy = toyProject(files);
+    await toy.build({ explain: true });
+    assert.is(existsSync(join(toy.folder, "data/work.duckdb")), false);
+    await toy.build();
+    toy.write("models/b.sql", "select id * 2 as id from {{ref.a}}");
+    const before = toy.said().length;
+    await toy.build({ explain: true });
+    assert.is(
+        toy
+            .said()
+            .slice(before)
+            .trim()
+            .replace(/^Checked.*\n/, ""),
+        [
+            "s            reused: nothing it is made of has changed",
+            "apart        reused: nothing it is made of has changed",
+            "a            reused: nothing it is made of has changed",
+            "b            runs: its SQL has changed",
+            "unique_b_id  runs: b has changed",
+            "c            runs: b has changed",
+            "",
+            "3 of 6 nodes would run",
+        ].join("\n"),
+    );
+    toy.close();
+});
+
+test("does not take up what was built from a text that is back to what it was", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    toy.write("models/c.sql", "select sum(id)::bigint as n from {{ref.b}}");
+    await toy.build();
+    toy.write("models/c.sql", files["models/c.sql"]);
+    assert.is(await ran(toy), "c");
+    assert.equal(await toy.rows("select n::int as n from c"), [{ n: 2 }]);
+    toy.close();
+});
+
+test.run();
