@@ -115,8 +115,9 @@ export async function build(command: Command, options: ProjectOptions, output: O
             const results = await run(database, project, {
                 ...{ graph, compiled, plan, runId },
                 onResult: (result, position) => {
-                    // A test that passes is news only to who asked for tests, and what did not run to nobody.
-                    const isNews = result.status !== "reused" && (result.status !== "pass" || command === "test");
+                    // Of tests, only those that found something are news, but to who asked for tests.
+                    const isQuiet = result.node.kind === "test" && ["pass", "skip"].includes(result.status);
+                    const isNews = result.status !== "reused" && (!isQuiet || command === "test");
                     if (isNews) output.out(resultLine(result, position));
                     if (options.signal?.aborted !== true) return;
                     const { index, total } = position;

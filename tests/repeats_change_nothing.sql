@@ -1,42 +1,49 @@
 -- However often and in whatever order pages come: a work counts once, and so does each of its authors.
-with landed_works as (
-    select
-        run_id,
-        count(distinct work_key) as works
-    from {{ref.stg_search_docs}}
-    group by run_id
+with runs as (
+    select * from {{ref.int_current_runs}}
 ),
 
-staged_works as (
+landed_works as (
     select
-        run_id,
-        count(*) as works
-    from {{ref.stg_works}}
-    group by run_id
+        runs.subject,
+        count(distinct docs.work_key) as works
+    from {{ref.stg_search_docs}} as docs
+    inner join runs on docs.run_id = runs.run_id
+    group by runs.subject
 ),
 
-credits as (
-    select
-        credits.work_key,
-        count(*) as authors,
-        count(distinct credits.author_key) as distinct_authors
-    from {{ref.int_author_credits}} as credits
-    group by credits.work_key
+landed_credits as (
+    select count(*) as credits
+    from (
+        select distinct
+            book_authors.work_key,
+            author_keys.author_key
+        from {{ref.int_book_authors}} as book_authors
+        inner join {{ref.int_author_keys}} as author_keys
+            on book_authors.landed_author_key = author_keys.landed_author_key
+    ) as distinct_credits
+),
+
+counted_credits as (
+    select coalesce(sum(works_total), 0) as credits
+    from {{ref.author_productivity}}
+    where subject = 'all'
 )
 
 select
-    landed_works.run_id as subject_of_failure,
+    summary.subject,
     landed_works.works as expected,
-    staged_works.works as found
-from landed_works
-left join staged_works on landed_works.run_id = staged_works.run_id
-where landed_works.works <> coalesce(staged_works.works, 0)
+    summary.works_total as found
+from {{ref.subject_summary}} as summary
+inner join landed_works on summary.subject = landed_works.subject
+where summary.works_total <> landed_works.works
 
 union all
 
 select
-    work_key as subject_of_failure,
-    distinct_authors as expected,
-    authors as found
-from credits
-where authors <> distinct_authors
+    'credits of all' as subject,
+    landed_credits.credits as expected,
+    counted_credits.credits as found
+from landed_credits
+cross join counted_credits
+where landed_credits.credits <> counted_credits.credits

@@ -1,1 +1,1 @@
-array_to_string({{list}}, {{separator}})
+nullif(array_to_string({{list}}, {{separator}}), '')

@@ -1,9 +1,5 @@
-with books as (
-    select * from {{ref.int_books}}
-),
-
-work_authors as (
-    select * from {{ref.stg_work_authors}}
+with book_authors as (
+    select * from {{ref.int_book_authors}}
 ),
 
 author_keys as (
@@ -12,17 +8,13 @@ author_keys as (
 
 credits as (
     select
-        books.work_key,
+        book_authors.work_key,
         author_keys.author_key,
-        min(work_authors.author_position) as author_position
-    from books
-    inner join work_authors
-        on
-            books.run_id = work_authors.run_id
-            and books.work_key = work_authors.work_key
+        min(book_authors.author_position) as author_position
+    from book_authors
     inner join author_keys
-        on work_authors.author_key = author_keys.landed_author_key
-    group by books.work_key, author_keys.author_key
+        on book_authors.landed_author_key = author_keys.landed_author_key
+    group by book_authors.work_key, author_keys.author_key
 ),
 
 final as (

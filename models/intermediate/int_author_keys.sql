@@ -1,34 +1,29 @@
-with recursive documents as (
-    select
-        author_key,
-        record_type,
-        redirect_author_key,
-        row_number() over (
-            partition by author_key
-            order by fetched_at desc, run_id desc
-        ) as landing_rank
-    from {{ref.stg_authors}}
+with recursive records as (
+    select * from {{ref.int_author_records}}
 ),
 
-redirects as (
-    select
-        author_key,
-        redirect_author_key
-    from documents
-    where
-        landing_rank = 1
-        and record_type = 'redirect'
-        and redirect_author_key is not null
+book_authors as (
+    select * from {{ref.int_book_authors}}
 ),
 
 aliases as (
     select * from {{ref.author_aliases}}
 ),
 
-credited as (
-    select distinct author_key from {{ref.stg_work_authors}}
+redirects as (
+    select
+        author_key,
+        redirect_author_key
+    from records
+    where record_type = 'redirect' and redirect_author_key is not null
+),
+
+landed as (
+    select landed_author_key as author_key from book_authors
     union
-    select author_key from documents
+    select author_key from records
+    union
+    select canonical_author_key as author_key from aliases
 ),
 
 -- A merged record points at another, which may have been merged in turn; five
@@ -38,7 +33,7 @@ steps as (
         author_key,
         author_key as reached_key,
         0 as step
-    from credited
+    from landed
 
     union all
 
@@ -75,12 +70,15 @@ merged as (
     where last_steps.last_rank = 1
 ),
 
+-- The key that a reviewed alias names may itself have been merged since.
 final as (
     select
         merged.author_key as landed_author_key,
-        coalesce(aliases.canonical_author_key, merged.merged_key) as author_key
+        coalesce(canonical.merged_key, merged.merged_key) as author_key
     from merged
     left join aliases on merged.merged_key = aliases.author_key
+    left join merged as canonical
+        on aliases.canonical_author_key = canonical.author_key
 )
 
 select * from final

@@ -1,44 +1,36 @@
-with work_authors as (
-    select * from {{ref.stg_work_authors}}
+with book_authors as (
+    select * from {{ref.int_book_authors}}
 ),
 
 author_keys as (
     select * from {{ref.int_author_keys}}
 ),
 
-documents as (
-    select
-        author_key,
-        author_name,
-        row_number() over (
-            partition by author_key
-            order by fetched_at desc, run_id desc
-        ) as landing_rank
-    from {{ref.stg_authors}}
+records as (
+    select * from {{ref.int_author_records}}
 ),
 
--- The author's own record knows its name best; then the answers that credit the
+-- The author's own record knows its name best; then the works that credit the
 -- key itself; then those that credit a key that stands for the same author.
 candidates as (
     select
         author_key,
         author_name,
         1 as preference
-    from documents
-    where landing_rank = 1
+    from records
 
     union all
 
     select
         author_keys.author_key,
-        work_authors.author_name,
+        book_authors.author_name,
         case
-            when work_authors.author_key = author_keys.author_key then 2
+            when author_keys.landed_author_key = author_keys.author_key then 2
             else 3
         end as preference
-    from work_authors
+    from book_authors
     inner join author_keys
-        on work_authors.author_key = author_keys.landed_author_key
+        on book_authors.landed_author_key = author_keys.landed_author_key
 ),
 
 ranked as (

@@ -102,7 +102,6 @@ final as (
         subtitle,
         author_keys,
         languages,
-        isbns,
         series_names,
         series_positions,
         ebook_access,

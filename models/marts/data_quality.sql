@@ -149,7 +149,8 @@ landing_checks as (
         runs.subject,
         coverage.num_found,
         coverage.works_staged,
-        abs(coverage.works_missing) as work_missing,
+        greatest(coverage.works_missing, 0) as work_missing,
+        greatest(-coverage.works_missing, 0) as work_uncounted,
         coverage.rows_repeated,
         coalesce(quarantined.row_quarantined, 0) as row_quarantined
     from runs
@@ -189,6 +190,8 @@ checks as (
     left join same_name_checks on author_checks.subject = same_name_checks.subject
     union all
     select subject, 'landing: works counted but not landed', work_missing, num_found from landing_checks
+    union all
+    select subject, 'landing: works landed but not counted', work_uncounted, works_staged from landing_checks
     union all
     select subject, 'landing: work repeated on another page', rows_repeated, works_staged from landing_checks
     union all

@@ -10,14 +10,8 @@ author_names as (
     select * from {{ref.int_author_names}}
 ),
 
-documents as (
-    select
-        *,
-        row_number() over (
-            partition by author_key
-            order by fetched_at desc, run_id desc
-        ) as landing_rank
-    from {{ref.stg_authors}}
+records as (
+    select * from {{ref.int_author_records}}
 ),
 
 kind_words as (
@@ -70,27 +64,24 @@ final as (
     select
         authors.author_key,
         author_names.author_name,
-        documents.personal_name,
-        {{#joined_text}}documents.alternate_names, '; '{{/joined_text}}
+        records.personal_name,
+        {{#joined_text}}records.alternate_names, '; '{{/joined_text}}
             as alternate_names,
-        documents.birth_date,
-        documents.death_date,
+        records.birth_date,
+        records.death_date,
         coalesce(kinds.author_kind, 'person') as author_kind,
-        case documents.record_type
+        case records.record_type
             when 'author' then 'current'
             when 'delete' then 'deleted'
             when 'redirect' then 'merged'
             else 'missing'
         end as record_status,
         merged_keys.merged_author_keys,
-        documents.page_url,
-        documents.fetched_at
+        records.page_url,
+        records.fetched_at
     from authors
     left join author_names on authors.author_key = author_names.author_key
-    left join documents
-        on
-            authors.author_key = documents.author_key
-            and documents.landing_rank = 1
+    left join records on authors.author_key = records.author_key
     left join merged_keys on authors.author_key = merged_keys.author_key
     left join kinds on authors.author_key = kinds.author_key
 )

@@ -14,6 +14,15 @@ author_counts as (
     group by work_key
 ),
 
+isbn_counts as (
+    select
+        run_id,
+        work_key,
+        count(*) as isbn_count
+    from {{ref.stg_work_isbns}}
+    group by run_id, work_key
+),
+
 final as (
     select
         books.work_key,
@@ -32,7 +41,7 @@ final as (
         books.edition_year_count,
         books.edition_count,
         coalesce(author_counts.author_count, 0) as author_count,
-        {{#list_length}}books.isbns{{/list_length}} as isbn_count,
+        coalesce(isbn_counts.isbn_count, 0) as isbn_count,
         books.number_of_pages_median,
         cast(books.ratings_average as decimal(18, 6)) as ratings_average,
         books.ratings_count,
@@ -55,6 +64,10 @@ final as (
         books.fetched_at
     from books
     left join author_counts on books.work_key = author_counts.work_key
+    left join isbn_counts
+        on
+            books.run_id = isbn_counts.run_id
+            and books.work_key = isbn_counts.work_key
 )
 
 select * from final

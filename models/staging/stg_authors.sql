@@ -2,6 +2,18 @@ with source as (
     select * from {{source.openlibrary.author_pages}}
 ),
 
+sound as (
+    select
+        run_id,
+        route,
+        url,
+        page_number,
+        fetched_at,
+        {{#sound_json}}body{{/sound_json}} as body
+    from source
+    where http_status = 200
+),
+
 batches as (
     select
         run_id,
@@ -9,7 +21,7 @@ batches as (
         page_number,
         fetched_at,
         {{#parsed_author_batch}}body{{/parsed_author_batch}} as entries
-    from source
+    from sound
     where route = 'get_many'
 ),
 
@@ -31,8 +43,8 @@ documents as (
         page_number,
         fetched_at,
         body as document
-    from source
-    where route = 'author' and http_status = 200
+    from sound
+    where route = 'author'
 ),
 
 parsed as (
@@ -67,7 +79,7 @@ renamed as (
             order by page_number desc
         ) as landing_rank
     from parsed
-    where doc.key is not null
+    where doc.key like '/authors/_%'
 ),
 
 final as (

@@ -5,7 +5,8 @@ with source as (
 renamed as (
     select
         run_id,
-        subject,
+        -- "all" is what the marts call all subjects together.
+        case subject when 'all' then 'subject:all' else subject end as subject,
         base_url,
         status,
         message,

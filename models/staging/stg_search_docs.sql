@@ -2,6 +2,17 @@ with source as (
     select * from {{source.openlibrary.search_pages}}
 ),
 
+sound as (
+    select
+        run_id,
+        page_number,
+        url,
+        fetched_at,
+        {{#sound_json}}body{{/sound_json}} as body
+    from source
+    where docs > 0
+),
+
 parsed as (
     select
         run_id,
@@ -9,8 +20,7 @@ parsed as (
         url,
         fetched_at,
         {{#parsed_search_docs}}body{{/parsed_search_docs}} as docs
-    from source
-    where docs > 0
+    from sound
 ),
 
 documents as (
@@ -24,7 +34,7 @@ documents as (
     from parsed
     cross join unnest(parsed.docs) with ordinality
         as element (doc, row_position)
-    where element.doc.key is not null
+    where element.doc.key like '/works/_%'
 ),
 
 renamed as (

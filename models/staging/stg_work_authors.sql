@@ -6,7 +6,7 @@ elements as (
     select
         works.run_id,
         works.work_key,
-        element.author_key,
+        replace(element.author_key, '/authors/', '') as author_key,
         {{#element_of}}works.author_names, element.author_position{{/element_of}}
             as author_name,
         element.author_position

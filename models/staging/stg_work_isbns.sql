@@ -17,7 +17,7 @@ final as (
         work_key,
         isbn
     from elements
-    where isbn <> ''
+    where {{#is_isbn}}isbn{{/is_isbn}}
 )
 
 select * from final

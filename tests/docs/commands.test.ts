@@ -66,7 +66,11 @@ test("describes every command of the runner and its flags", () => {
         const rest = own.filter((flag) => !shared.has(flag));
         compare(command, rest.join(" "), section(`### ${command}`));
         const missing = [...shared].filter((flag) => !own.includes(flag));
-        assert.equal(missing, ["clean", "debug"].includes(command) ? ["--select", "--exclude", "--indirect-selection"] : [], command);
+        assert.equal(
+            missing,
+            ["clean", "debug"].includes(command) ? ["--select", "--exclude", "--indirect-selection"] : [],
+            command,
+        );
     }
 });
 

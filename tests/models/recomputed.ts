@@ -85,7 +85,7 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
     const current = currentRuns(runs, works);
     const currentWorks = works.join(current, "run_id");
     const books = withYears(newest(currentWorks, "work_key"), settings.minYear ?? 1450);
-    const newestRecords = newest(records.join(runs.select("run_id", "started_at"), "run_id"), "author_key");
+    const newestRecords = newest(records.join(current.select("run_id", "started_at"), "run_id"), "author_key");
     const keyOf = resolution(newestRecords, settings.aliases ?? { OL990000071A: "OL990000070A" });
     const resolved = (rows: ColumnTable): ColumnTable =>
         tableOf(["work_key", "landed_key", "landed_name", "author_position"], creditRows(rows)).derive({
@@ -102,7 +102,7 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
 
     const dimAuthors = authors({
         credits,
-        everLanded: resolved(works),
+        landedCredits: resolved(books),
         newestRecords,
         keyOf,
         kindWords: settings.kindWords,
@@ -256,7 +256,7 @@ function withYears(books: ColumnTable, minYear: number): ColumnTable {
     });
 }
 
-/** The author that a landed key stands for: the end of the redirects, then one step of the reviewed aliases. */
+/** The author that a landed key stands for: the end of the redirects, a reviewed alias, the end of its redirects. */
 function resolution(records: ColumnTable, aliases: Readonly<Record<string, string>>): (key: string) => string {
     const redirects = new Map(
         rowsOf(records.filter((d) => d.record_type === "redirect" && d.redirect !== null)).map((row) => [
@@ -264,16 +264,20 @@ function resolution(records: ColumnTable, aliases: Readonly<Record<string, strin
             String(row.redirect),
         ]),
     );
-    return (landed) => {
+    const follow = (landed: string): string => {
         const seen = new Set<string>();
-        let key: string | undefined = landed;
+        let key = landed;
         while (redirects.has(key) && !seen.has(key)) {
             seen.add(key);
             key = redirects.get(key) ?? key;
         }
         // A circle has no end: each of its keys stays itself.
-        if (seen.has(key)) key = landed;
-        return aliases[key] ?? key;
+        return seen.has(key) ? landed : key;
+    };
+    return (landed) => {
+        const end = follow(landed);
+        const alias = aliases[end];
+        return alias === undefined ? end : follow(alias);
     };
 }
 
@@ -302,19 +306,19 @@ function creditsOf(landedCredits: ColumnTable): ColumnTable {
 
 interface AuthorInputs {
     readonly credits: ColumnTable;
-    /** Those of all extractions: what a key stands for and how it is called is not learned from the newest alone. */
-    readonly everLanded: ColumnTable;
+    /** As the books' records list them. */
+    readonly landedCredits: ColumnTable;
     readonly newestRecords: ColumnTable;
     readonly keyOf: (key: string) => string;
     readonly kindWords: readonly KindWord[];
 }
 
-function authors({ credits, everLanded, newestRecords, keyOf, kindWords }: AuthorInputs): ColumnTable {
+function authors({ credits, landedCredits, newestRecords, keyOf, kindWords }: AuthorInputs): ColumnTable {
     const records = new Map(rowsOf(newestRecords).map((row) => [String(row.author_key), row]));
-    const landedNames = grouped(rowsOf(everLanded.filter((d) => d.landed_name !== null)), (row) =>
+    const landedNames = grouped(rowsOf(landedCredits.filter((d) => d.landed_name !== null)), (row) =>
         String(row.author_key),
     );
-    const landedKeys = new Set([...rowsOf(everLanded).map((row) => String(row.landed_key)), ...records.keys()]);
+    const landedKeys = new Set([...rowsOf(landedCredits).map((row) => String(row.landed_key)), ...records.keys()]);
     const merged = grouped(landedKeys, keyOf);
     const rows = rowsOf(credits.dedupe("author_key")).map(({ author_key }) => {
         const key = String(author_key);
@@ -376,12 +380,13 @@ function statusOf(recordType: string | null): string {
 /** Without what stands in brackets, lower case, no accents, words of letters and digits with one space between. */
 export function plainWords(value: string | null): string {
     // Letter by letter: only JavaScript knows that a capital sigma at a word's end is another small one.
-    return [...(value ?? "").replace(/\([^)]*\)|\[[^\]]*\]/g, " ")]
+    return [...(value ?? "").replace(/\([^)]*\)|\[[^\]]*\]/g, "")]
         .map((letter) => letter.toLowerCase())
         .join("")
         .normalize("NFD")
         .replace(/\p{M}/gu, "")
-        .replace(/[^\p{L}\p{N}]+/gu, " ")
+        .replace(/[^\p{L}\p{N}\s]+/gu, "")
+        .replace(/\s+/g, " ")
         .trim();
 }
 
@@ -662,7 +667,16 @@ function quality(
             ...(run === undefined
                 ? []
                 : [
-                      check("landing: works counted but not landed", Number(run.works_missing), Number(run.num_found)),
+                      check(
+                          "landing: works counted but not landed",
+                          Math.max(Number(run.works_missing), 0),
+                          Number(run.num_found),
+                      ),
+                      check(
+                          "landing: works landed but not counted",
+                          Math.max(-Number(run.works_missing), 0),
+                          Number(run.works_staged),
+                      ),
                       check(
                           "landing: work repeated on another page",
                           Number(run.rows_repeated),

@@ -1,1 +1,0 @@
-coalesce(len({{list}}), 0)
