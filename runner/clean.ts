@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { takeLock } from "../common/lock.ts";
-import type { ProjectOptions } from "./build.ts";
 import { loadConfig, loadTarget } from "./config.ts";
+import type { ProjectOptions } from "./load.ts";
 import { placesOf } from "./open.ts";
 
 /**

@@ -2,19 +2,12 @@ import { relative, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
-import {
-    type Command as BuildCommand,
-    build,
-    checkProject,
-    loadProject,
-    type Output,
-    type ProjectOptions,
-    selectNodes,
-    writeCompiled,
-} from "./build.ts";
+import { writeCompiled } from "./artifacts.ts";
+import { type Command as BuildCommand, build, checkProject } from "./build.ts";
 import { clean } from "./clean.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
+import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type IndirectSelection, indirectSelections } from "./selectors.ts";
 
 // The runner's command line: arguments, environment and exit codes (0 done, 1 something failed, 2 misuse or a bug).

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../common/errors.ts";
 import { readHolder } from "../common/lock.ts";
-import { loadProject, type Output, type ProjectOptions } from "./build.ts";
+import { loadProject, type Output, type ProjectOptions } from "./load.ts";
 import { attachWork, openSources, placesOf } from "./open.ts";
 import { currentPublication } from "./publish.ts";
 

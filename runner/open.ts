@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
 import { readHolder } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Graph, reach } from "./graph.ts";
 import type { Project } from "./nodes.ts";
 
 /** Where a target keeps its files; absolute paths. */
@@ -116,5 +117,18 @@ async function attach(
             told = true;
             await sleep(200);
         }
+    }
+}
+
+/** Sources must exist to run what reads them; to check it, what their YAML says of them is enough. */
+export function requireSources(project: Project, graph: Graph, names: ReadonlySet<string>): void {
+    const needed = reach(graph.parents, names);
+    for (const node of project.nodes.values()) {
+        if (node.kind !== "source" || !needed.has(node.name) || node.database === undefined) continue;
+        const file = project.target.attach[node.database];
+        if (file === undefined || existsSync(join(project.root, file))) continue;
+        throw new PipelineError(
+            `${file} does not exist: nothing has been landed for source "${node.name}" of target "${project.target.name}"`,
+        );
     }
 }

@@ -1,8 +1,8 @@
 import type { Compiled } from "./compile.ts";
-import { fingerprint, type Inputs, volatileFunction } from "./fingerprint.ts";
+import { fingerprint, type Inputs, inputsOf, volatileFunction } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import type { Memory, Remembered } from "./memory.ts";
-import type { Node } from "./nodes.ts";
+import type { Node, Project } from "./nodes.ts";
 import { isRun } from "./run.ts";
 
 /** For each selected node why it has to run, or that what it gave last stands. */
@@ -12,29 +12,34 @@ export interface Plan {
     readonly reasons: ReadonlyMap<string, string | undefined>;
 }
 
-/** Decides what has to run. With `all`, everything that is selected does. */
+export interface PlanOptions {
+    readonly compiled: Compiled;
+    /** The version of what runs the SQL. */
+    readonly engine: string;
+    readonly memory: Memory;
+    /** Why everything that is selected has to run, whatever has changed. */
+    readonly all?: string | undefined;
+}
+
+/** Decides what has to run of the nodes `names`. */
 export function makePlan(
+    project: Project,
     graph: Graph,
-    names: ReadonlySet<string>,
-    {
-        compiled,
-        inputs,
-        memory,
-        all,
-    }: { compiled: Compiled; inputs: Plan["inputs"]; memory: Memory; all?: string | undefined },
+    { names, compiled, engine, memory, all }: PlanOptions & { names: ReadonlySet<string> },
 ): Plan {
+    const others = graph.order.filter((node) => node.kind !== "test" && isRun(node) && !names.has(node.name));
+    const standing = new Map(
+        others.flatMap(({ name }): [string, Inputs][] => {
+            const before = memory.nodes.get(name);
+            return before === undefined ? [] : [[name, before.inputs]];
+        }),
+    );
+    const inputs = inputsOf(project, graph, { compiled, engine, standing });
     const reasons = new Map<string, string | undefined>();
     for (const node of graph.order) {
         if (!names.has(node.name) || !isRun(node)) continue;
-        const reason =
-            all ??
-            reasonToRun(node, {
-                inputs: inputs.get(node.name) ?? {},
-                sql: compiled.get(node.name)?.text,
-                memory,
-                reasons,
-            });
-        reasons.set(node.name, reason);
+        const facts = { inputs: inputs.get(node.name) ?? {}, sql: compiled.get(node.name)?.text, memory, reasons };
+        reasons.set(node.name, all ?? reasonToRun(node, facts));
     }
     return { inputs, reasons };
 }

@@ -18,8 +18,8 @@ import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
-import { fingerprint, type Inputs } from "./fingerprint.ts";
-import type { Memory } from "./memory.ts";
+import { fingerprint, type Inputs, publishedContent } from "./fingerprint.ts";
+import { type Memory, readMemory } from "./memory.ts";
 import type { DataTest, Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
 
@@ -48,11 +48,7 @@ const history = ["runs", "nodes", "test_results", "columns"];
  * Why the work file can't be published as it stands, one sentence a relation, or nothing: every relation that readers
  * see must have been built, and have passed all tests that there are on it now.
  */
-export function unpublishable(
-    project: Project,
-    memory: Memory,
-    inputs: ReadonlyMap<string, Inputs>,
-): readonly string[] {
+function unpublishable(project: Project, memory: Memory, inputs: ReadonlyMap<string, Inputs>): readonly string[] {
     const tests = [...project.nodes.values()].filter((node): node is DataTest => node.kind === "test");
     const hasPassed = (test: DataTest): boolean => {
         const last = memory.nodes.get(test.name);
@@ -73,8 +69,38 @@ export function unpublishable(
     });
 }
 
+/** What became of the wish to publish. */
+export interface Published {
+    readonly publication?: Publication;
+    /** The run that published what would be published now. */
+    readonly standingRun?: string;
+    /** Why nothing was published. */
+    readonly reasons: readonly string[];
+}
+
+/** Publishes the work file where there is anything new in it for readers and nothing against it, or says why not. */
+export async function publishNews(
+    database: Database,
+    project: Project,
+    { runId, inputs }: { runId: string; inputs: ReadonlyMap<string, Inputs> },
+): Promise<Published> {
+    const memory = await readMemory(database);
+    const reasons = unpublishable(project, memory, inputs);
+    if (reasons.length > 0) return { reasons };
+    const places = placesOf(project);
+    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
+    const standingRun = await currentPublication(places);
+    if (standingRun !== undefined && (await currentContent(places)) === content) return { standingRun, reasons };
+    try {
+        return { publication: await publish(database, project, { runId, content }), reasons };
+    } catch (error) {
+        if (!(error instanceof PipelineError)) throw error;
+        return { reasons: [error.message] };
+    }
+}
+
 /** What readers get to see. */
-export function publishedNodes(project: Project): (Model | Seed)[] {
+function publishedNodes(project: Project): (Model | Seed)[] {
     return [...project.nodes.values()].filter(
         (node): node is Model | Seed => (node.kind === "model" || node.kind === "seed") && node.publish,
     );
@@ -86,7 +112,7 @@ export function publishedNodes(project: Project): (Model | Seed)[] {
  * moment leaves the old publication or the new one. The one before is kept, so that nobody loses it between looking a
  * path up and opening it.
  */
-export async function publish(
+async function publish(
     database: Database,
     project: Project,
     { runId, content }: { runId: string; content: string },
@@ -228,7 +254,7 @@ export async function currentPublication(places: Places): Promise<string | undef
 }
 
 /** The hash of what the publication in force holds (`publishedContent`), or undefined before the first. */
-export async function currentContent(places: Places): Promise<string | undefined> {
+async function currentContent(places: Places): Promise<string | undefined> {
     try {
         const summary = JSON.parse(await readFile(join(places.current, "exports", "publication.json"), "utf8"));
         return typeof summary.content === "string" ? summary.content : undefined;

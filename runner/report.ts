@@ -1,6 +1,8 @@
 import colors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
+import type { Plan } from "./plan.ts";
+import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
 
 // What a person reads while and after a run: one line a node, what went wrong, and dbt's closing line.
@@ -31,7 +33,7 @@ export function resultLine(result: Result, { index, total }: { index: number; to
 }
 
 /** What went wrong with each node that failed or warned: the message, or the first failing rows and where all are. */
-export function details(results: readonly Result[]): string {
+function details(results: readonly Result[]): string {
     return results
         .filter(({ status }) => status === "warn" || status === "fail" || status === "error")
         .map(({ node, status, message, failures = 0, sample = [], stored }) => {
@@ -46,6 +48,44 @@ export function details(results: readonly Result[]): string {
             return `${head}${description}\n${indent(`failing rows${shown}:\n${sample.map(rowText).join("\n")}`)}`;
         })
         .join("\n\n");
+}
+
+/** Each node with why it would run, or that it would not. */
+export function explanation({ reasons }: Plan): string {
+    const width = Math.max(...[...reasons.keys()].map((name) => name.length));
+    const lines = [...reasons].map(([name, reason]) => {
+        const fate = reason === undefined ? "reused: nothing it is made of has changed" : `runs: ${reason}`;
+        return `${name.padEnd(width)}  ${fate}`;
+    });
+    const running = [...reasons.values()].filter((reason) => reason !== undefined).length;
+    return [...lines, "", `${running} of ${reasons.size} nodes would run`].join("\n");
+}
+
+/** What a run came to: what went wrong, what was reused, what was published or why nothing was. */
+export function conclusion(
+    command: string,
+    results: readonly Result[],
+    { publication, standingRun, reasons }: Published,
+): string {
+    const text = details(results);
+    const lines = text === "" ? [""] : ["", text, ""];
+    const reused = results.filter(({ status }) => status === "reused").length;
+    if (reused > 0) {
+        lines.push(
+            `Reused ${count(reused)} of ${count(results.length)} nodes: nothing that they are made of has changed`,
+        );
+    }
+    if (standingRun !== undefined) {
+        lines.push(`Nothing new to publish: what run ${standingRun} published stands`);
+    } else if (publication !== undefined) {
+        const { runId, relations, warehouse, exports, files, seconds } = publication;
+        const what = `${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/`;
+        lines.push(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);
+    } else if (command === "build") {
+        const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;
+        lines.push(`Nothing was published, what people read is as it was${why}`);
+    }
+    return lines.join("\n");
 }
 
 /** dbt's closing line. A failed test counts as an error, as in dbt; what was reused counts as passed. */

@@ -63,11 +63,7 @@ test("keeps a page on which one letter is half of a surrogate pair", async () =>
 
 test("leaves what has no work's key to the quarantine, and reads an author's key with or without its path", async () => {
     const pages = [
-        [
-            { key: 7 },
-            {},
-            { key: "/works/OL1W", title: "T", author_key: ["/authors/OL2A"], author_name: ["B"] },
-        ],
+        [{ key: 7 }, {}, { key: "/works/OL1W", title: "T", author_key: ["/authors/OL2A"], author_name: ["B"] }],
     ];
     const run = { num_found: 1, works_landed: 1 };
     const [books, people] = await ask(

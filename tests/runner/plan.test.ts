@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import * as assert from "uvu/assert";
-import type { ProjectOptions } from "../../runner/build.ts";
+import type { BuildOptions } from "../../runner/build.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 
@@ -18,7 +18,7 @@ const files = {
 };
 
 /** The nodes that a build really ran. */
-async function ran(toy: Toy, options: Partial<ProjectOptions> = {}): Promise<string> {
+async function ran(toy: Toy, options: Partial<BuildOptions> = {}): Promise<string> {
     const { results, ok } = await toy.build(options);
     assert.ok(ok, toy.said());
     return results

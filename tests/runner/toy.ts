@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { build, type Command, type Outcome, type ProjectOptions } from "../../runner/build.ts";
+import { type BuildOptions, build, type Command, type Outcome } from "../../runner/build.ts";
 
 export interface Toy {
     readonly folder: string;
     /** Everything that was written so far, results and notes. */
     said(): string;
-    build(options?: Partial<ProjectOptions> & { readonly command?: Command }): Promise<Outcome>;
+    build(options?: Partial<BuildOptions> & { readonly command?: Command }): Promise<Outcome>;
     write(path: string, text: string): void;
     /** Rows of a file of the target, opened read-only and closed again. */
     rows(sql: string, file?: string): Promise<Record<string, unknown>[]>;
