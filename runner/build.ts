@@ -7,7 +7,7 @@ import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
 import { checkedContent, inputsOf } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
-import { prepareHistory, recordRun } from "./history.ts";
+import { prepareHistory, recordRun, recordStatus } from "./history.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
@@ -113,8 +113,9 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         if (hasRun) await recordRun(database, project, { run: thisRun, status: ok ? "success" : "error", results });
         const published: Published =
             command === "build" && ok
-                ? await publishNews(database, project, { runId, inputs: plan.inputs })
+                ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
                 : { reasons: [] };
+        if (published.reasons.length > 0) await recordStatus(database, runId, "error");
         output.out(conclusion(command, results, published));
         output.out(`Finished ${command} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
         output.out(closingLine(results));

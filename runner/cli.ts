@@ -163,6 +163,10 @@ try {
     else if (error instanceof PipelineError) {
         output.note(error.message);
         process.exitCode = error.exitCode;
+    } else if (error instanceof Error && "syscall" in error) {
+        // What the system refuses (a read-only folder, a full disk) is a person's to mend.
+        output.note(error.message);
+        process.exitCode = 1;
     } else {
         output.note(`a bug, or something that this program does not know: ${messageOf(error)}`);
         const stack = error instanceof Error ? error.stack : undefined;

@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { messageOf, PipelineError } from "../common/errors.ts";
 
 /** A value as DuckDB's JSON conversion gives it: bigints and decimals come as text. */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
@@ -37,12 +38,13 @@ export class Database {
 
     /** `settings` are DuckDB's own, such as `memory_limit`. */
     static async open(settings: Readonly<Record<string, string>> = {}): Promise<Database> {
-        const instance = await DuckDBInstance.create(":memory:", {
-            autoinstall_known_extensions: "false",
-            errors_as_json: "true",
-            ...settings,
-        });
-        return new Database(instance, await instance.connect());
+        const fixed = { autoinstall_known_extensions: "false", errors_as_json: "true" };
+        try {
+            const instance = await DuckDBInstance.create(":memory:", { ...fixed, ...settings });
+            return new Database(instance, await instance.connect());
+        } catch (error) {
+            throw new PipelineError(`DuckDB does not start with these settings: ${messageOf(error)}`, { cause: error });
+        }
     }
 
     /** Runs one statement for its effect. @throws SqlError */
@@ -89,7 +91,8 @@ export class Database {
             await work();
             await this.run("commit");
         } catch (error) {
-            await this.run("rollback");
+            // After a failed commit there is nothing to roll back; the first error is the one that tells.
+            await this.run("rollback").catch(() => undefined);
             throw error;
         }
     }

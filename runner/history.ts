@@ -86,3 +86,8 @@ export async function recordRun(
     });
     await database.run("checkpoint");
 }
+
+/** Corrects what a run came to, when that shows only after it was recorded. */
+export async function recordStatus(database: Database, runId: string, status: string): Promise<void> {
+    await database.run(`update meta.runs set status = ${literal(status)} where run_id = ${literal(runId)}`);
+}

@@ -18,10 +18,12 @@ import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
-import { fingerprint, type Inputs, publishedContent } from "./fingerprint.ts";
-import { type Memory, readMemory } from "./memory.ts";
-import type { DataTest, Model, Project, Seed } from "./nodes.ts";
+import { type Inputs, publishedContent } from "./fingerprint.ts";
+import type { Graph } from "./graph.ts";
+import { readMemory } from "./memory.ts";
+import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
+import { obstacles, publishedNodes } from "./publishable.ts";
 
 export interface ExportedFile {
     readonly file: string;
@@ -37,37 +39,14 @@ export interface Publication {
     readonly exports: string;
     readonly relations: readonly string[];
     readonly files: readonly ExportedFile[];
+    /** Why old publications could not be removed, when they could not. What was published is in force all the same. */
+    readonly leftBehind: string | undefined;
     readonly seconds: number;
 }
 
 const catalog = "shelfmark_publication";
 /** The meta tables that readers get; the memory is the builder's own. */
 const history = ["runs", "nodes", "test_results", "columns"];
-
-/**
- * Why the work file can't be published as it stands, one sentence a relation, or nothing: every relation that readers
- * see must have been built, and have passed all tests that there are on it now.
- */
-function unpublishable(project: Project, memory: Memory, inputs: ReadonlyMap<string, Inputs>): readonly string[] {
-    const tests = [...project.nodes.values()].filter((node): node is DataTest => node.kind === "test");
-    const hasPassed = (test: DataTest): boolean => {
-        const last = memory.nodes.get(test.name);
-        if (last === undefined || !["passed", "warned"].includes(last.state)) return false;
-        return fingerprint(last.inputs) === fingerprint(inputs.get(test.name) ?? {});
-    };
-    return publishedNodes(project).flatMap(({ name }) => {
-        const last = memory.nodes.get(name);
-        if (last?.state === "failed") return [`${name} failed in run ${last.runId}`];
-        if (last?.state === "stale")
-            return [`${name} was skipped in run ${last.runId}, because of a failure before it`];
-        if (last === undefined || !memory.relations.has(name)) return [`${name} has not been built yet`];
-        const missing = tests.find((test) => test.parents.includes(name) && !hasPassed(test));
-        if (missing === undefined) return [];
-        const failed =
-            memory.nodes.get(missing.name)?.state === "failed" ? "failed" : "has not passed since it was built";
-        return [`${name}: its test ${missing.name} ${failed}`];
-    });
-}
 
 /** What became of the wish to publish. */
 export interface Published {
@@ -82,10 +61,10 @@ export interface Published {
 export async function publishNews(
     database: Database,
     project: Project,
-    { runId, inputs }: { runId: string; inputs: ReadonlyMap<string, Inputs> },
+    { graph, runId, inputs }: { graph: Graph; runId: string; inputs: ReadonlyMap<string, Inputs> },
 ): Promise<Published> {
     const memory = await readMemory(database);
-    const reasons = unpublishable(project, memory, inputs);
+    const reasons = obstacles(project, graph, { memory, inputs });
     if (reasons.length > 0) return { reasons };
     const places = placesOf(project);
     const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
@@ -97,13 +76,6 @@ export async function publishNews(
         if (!(error instanceof PipelineError)) throw error;
         return { reasons: [error.message] };
     }
-}
-
-/** What readers get to see. */
-function publishedNodes(project: Project): (Model | Seed)[] {
-    return [...project.nodes.values()].filter(
-        (node): node is Model | Seed => (node.kind === "model" || node.kind === "seed") && node.publish,
-    );
 }
 
 /**
@@ -121,6 +93,7 @@ async function publish(
     const places = placesOf(project);
     const unfinished = join(places.publications, `${runId}.unfinished`);
     try {
+        for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
         await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId });
@@ -130,15 +103,16 @@ async function publish(
         await syncAll(unfinished);
         const published = join(places.publications, runId);
         await rename(unfinished, published);
-        await link(places.warehouse, "current/warehouse.duckdb");
-        await link(places.exports, "current/exports");
         await rm(`${places.warehouse}.wal`, { force: true });
         const before = await currentPublication(places);
         await link(places.current, `publications/${runId}`);
+        // They always point through `current`: made once, and after it, so that they never point to nothing.
+        await link(places.warehouse, "current/warehouse.duckdb");
+        await link(places.exports, "current/exports");
         await sync(places.publications);
         await sync(places.folder);
-        await prune(places, [runId, before]);
         return {
+            leftBehind: await prune(places, [runId, before]),
             runId,
             warehouse: `${project.target.folder}/warehouse.duckdb`,
             exports: `${project.target.folder}/exports`,
@@ -164,7 +138,7 @@ async function writeWarehouse(
         await database.transaction(async () => {
             for (const node of nodes) {
                 const relation = `${catalog}.main.${identifier(node.name)}`;
-                await database.run(`create table ${relation} as from ${workCatalog}.main.${identifier(node.name)}`);
+                await copyRelation(database, node, relation);
                 await comment(database, `table ${relation}`, node.description);
                 for (const column of node.columns) {
                     await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
@@ -182,6 +156,15 @@ async function writeWarehouse(
         await database.run(`checkpoint ${catalog}`);
     } finally {
         await database.run(`detach ${catalog}`);
+    }
+}
+
+/** A view is published as the table that it gives now, so it may fail only here. */
+async function copyRelation(database: Database, node: Model | Seed, relation: string): Promise<void> {
+    try {
+        await database.run(`create table ${relation} as from ${workCatalog}.main.${identifier(node.name)}`);
+    } catch (error) {
+        throw new PipelineError(`${node.file.path}  ${messageOf(error)}`, { cause: error });
     }
 }
 
@@ -225,18 +208,21 @@ async function sha256(path: string): Promise<string> {
     return hash.digest("hex");
 }
 
+/** @throws PipelineError when something else stands where a publication puts a link. */
+async function requireLinkOrNothing(path: string): Promise<void> {
+    try {
+        if ((await lstat(path)).isSymbolicLink()) return;
+    } catch (error) {
+        if (systemCode(error) === "ENOENT") return;
+        throw error;
+    }
+    throw new PipelineError(
+        `${path} is in the way: a publication puts a link there. Move it elsewhere, then build again`,
+    );
+}
+
 /** Makes `path` a symbolic link to `target`, in one step and whatever link stood there before. */
 async function link(path: string, target: string): Promise<void> {
-    const now = await lstat(path).catch((error: unknown) => {
-        if (systemCode(error) === "ENOENT") return undefined;
-        throw error;
-    });
-    if (now !== undefined && !now.isSymbolicLink()) {
-        throw new PipelineError(
-            `${path} is in the way: a publication puts a link there. Move it elsewhere, then build again`,
-        );
-    }
-    if (now !== undefined && (await readlink(path)) === target) return;
     const aside = join(dirname(path), `.${basename(path)}.${process.pid}`);
     await rm(aside, { force: true });
     await symlink(target, aside);
@@ -264,9 +250,15 @@ async function currentContent(places: Places): Promise<string | undefined> {
     }
 }
 
-async function prune(places: Places, keep: readonly (string | undefined)[]): Promise<void> {
-    for (const name of await readdir(places.publications)) {
-        if (!keep.includes(name)) await rm(join(places.publications, name), { recursive: true, force: true });
+/** Removes the publications but for those to keep; returns why that failed, if it did. */
+async function prune(places: Places, keep: readonly (string | undefined)[]): Promise<string | undefined> {
+    try {
+        for (const name of await readdir(places.publications)) {
+            if (!keep.includes(name)) await rm(join(places.publications, name), { recursive: true, force: true });
+        }
+        return undefined;
+    } catch (error) {
+        return messageOf(error);
     }
 }
 

@@ -81,6 +81,8 @@ export function conclusion(
         const { runId, relations, warehouse, exports, files, seconds } = publication;
         const what = `${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/`;
         lines.push(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);
+        if (publication.leftBehind !== undefined)
+            lines.push(`Old publications could not be removed: ${publication.leftBehind}`);
     } else if (command === "build") {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;
         lines.push(`Nothing was published, what people read is as it was${why}`);

@@ -134,7 +134,7 @@ test("does not publish a model of which a new test has not run", async () => {
     toy.write("models/apart.sql", "select 2 as id");
     const { ok } = await toy.build({ select: ["apart"] });
     assert.is(ok, false);
-    assert.match(toy.said(), /b: its test not_null_b_id has not passed since it was built/);
+    assert.match(toy.said(), /the test not_null_b_id has not run on what stands now/);
     toy.close();
 });
 

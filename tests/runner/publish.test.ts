@@ -109,8 +109,101 @@ test("does not publish what an earlier run left failed, when only something else
     const { ok, publication } = await toy.build({ select: ["other"] });
     assert.is(ok, false);
     assert.is(publication, undefined);
-    assert.match(toy.said(), /first: its test unique_first_n failed/);
+    assert.match(toy.said(), /the test unique_first_n failed in run/);
     assert.match(toy.said(), /second was skipped in run .*, because of a failure before it/);
+    toy.close();
+});
+
+const good = "id,title\n1,Emma\n2,Dune\n";
+const bad = `${good}2,DuneX\n`;
+const chain = {
+    "seeds/books.csv": good,
+    "seeds/_seeds.yml": "seeds: [{name: books, config: {publish: false}}]",
+    "models/inner.sql": "select * from {{ref.books}}",
+    "models/mart.sql": "select * from {{ref.inner}}",
+    "models/other.sql": "select 1 as x",
+    "models/_models.yml": `models:
+  - {name: inner, config: {publish: false}, columns: [{name: id, data_tests: [unique]}]}
+`,
+};
+
+for (const [what, prepare, reason] of [
+    [
+        "a failed test on what it was made of, however the reader was built",
+        async (toy: Toy) => {
+            await toy.build();
+            await toy.build({ select: ["mart"], fullRefresh: true });
+        },
+        /the test unique_inner_id failed in run/,
+    ],
+    [
+        "a parent that was built anew without it",
+        async (toy: Toy) => {
+            await toy.build({ command: "seed" });
+            await toy.build({ command: "run", select: ["inner"] });
+        },
+        /mart was built on an older inner: take it in with --select "inner\+"/,
+    ],
+    [
+        "a view on a parent that was built anew without its tests",
+        async (toy: Toy) => {
+            toy.write(
+                "models/_models.yml",
+                chain["models/_models.yml"].replace(
+                    "models:",
+                    "models:\n  - {name: mart, config: {materialized: view}}",
+                ),
+            );
+            await toy.build({ command: "seed" });
+            await toy.build({ command: "run" });
+        },
+        /the test unique_inner_id has not run on what stands now/,
+    ],
+    [
+        "a failed `test`",
+        async (toy: Toy) => {
+            await toy.build({ command: "seed" });
+            await toy.build({ command: "run" });
+            await toy.build({ command: "test" });
+        },
+        /the test unique_inner_id failed in run/,
+    ],
+    [
+        "a failed test of several models that ran after some readers",
+        async (toy: Toy) => {
+            toy.write(
+                "tests/no_dups.sql",
+                "select id from {{ref.inner}} join {{ref.mart}} using (id) group by id having count(*) > 1",
+            );
+            toy.write("models/_models.yml", "models: [{name: inner, config: {publish: false}}]");
+            await toy.build();
+        },
+        /the test no_dups failed in run/,
+    ],
+] as const) {
+    test(`does not publish over ${what}`, async () => {
+        const toy = toyProject(chain);
+        assert.ok((await toy.build()).ok);
+        toy.write("seeds/books.csv", bad);
+        await prepare(toy);
+        const { ok } = await toy.build({ select: ["other"] });
+        assert.is(ok, false);
+        assert.match(toy.said(), reason);
+        assert.equal(await toy.rows("select count(*)::int as n from mart"), [{ n: 2 }]);
+        assert.equal(await toy.rows("select distinct status from meta.runs"), [{ status: "success" }]);
+        toy.write("seeds/books.csv", good);
+        assert.ok((await toy.build()).ok, "a whole build mends it");
+        toy.close();
+    });
+}
+
+test("names the view that fails when it is published", async () => {
+    const toy = toyProject({
+        "models/v.sql": "select cast(t as integer) as n from (values ('new')) as x(t)",
+        "models/_models.yml": "models: [{name: v, config: {materialized: view}}]",
+    });
+    assert.is((await toy.build()).ok, false);
+    assert.match(toy.said(), /models\/v\.sql {2}could not convert string/i);
     toy.close();
 });
 
@@ -120,6 +213,11 @@ test("leaves alone what stands where the warehouse should be", async () => {
     assert.is((await toy.build()).ok, false);
     assert.match(toy.said(), /warehouse\.duckdb is in the way/);
     assert.is(readFileSync(join(toy.folder, "data/warehouse.duckdb"), "utf8"), "somebody's own file");
+    assert.equal(
+        readdirSync(join(toy.folder, "data")).sort(),
+        ["warehouse.duckdb", "work.duckdb"],
+        "and nothing half-done",
+    );
     toy.close();
 });
 
