@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import { type Compiled, relationOf } from "./compile.ts";
-import { type Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
+import { readSeed } from "./seeds.ts";
 import { parseQuery } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
 
@@ -171,17 +172,6 @@ async function declaredColumns(database: Database, source: Source, file: string)
     await database.run(`create schema if not exists ${identifier(catalog)}.${identifier(source.schema)}`);
     await database.run(`create or replace table ${relation} (${types.join(", ")})`);
     return columnsOf(database, relation);
-}
-
-/** The call that reads a seed's file: a header line, no value for an empty field, types guessed where none is given. */
-export function readSeed(project: Project, seed: Seed): string {
-    const types = Object.entries(seed.columnTypes).map(([name, type]) => `${literal(name)}: ${literal(type)}`);
-    const options = [
-        "header = true",
-        `delim = ${literal(seed.delimiter)}`,
-        ...(types.length === 0 ? [] : [`types = {${types.join(", ")}}`]),
-    ];
-    return `read_csv(${literal(join(project.root, seed.file.path))}, ${options.join(", ")})`;
 }
 
 async function seedColumns(database: Database, project: Project, seed: Seed): Promise<Found> {

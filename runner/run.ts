@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { problemOf, readSeed } from "./check.ts";
+import { problemOf } from "./check.ts";
 import type { Compiled } from "./compile.ts";
 import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
@@ -9,6 +9,7 @@ import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
 import { placesOf, workCatalog } from "./open.ts";
 import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
+import { readSeed } from "./seeds.ts";
 
 /** reused: it did not run, because what it gave last still stands. */
 export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "reused";
