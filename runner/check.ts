@@ -44,7 +44,7 @@ export async function check(
                 failed.add(node.name);
                 continue;
             }
-            const found = await checkNode(database, project, node, { compiled, columns });
+            const found = named(node, await checkNode(database, project, node, { compiled, columns }));
             const wrong = "problem" in found ? [found.problem] : undocumented(node, found);
             if (!("problem" in found)) columns.set(node.name, found);
             if (wrong.length > 0) failed.add(node.name);
@@ -59,6 +59,20 @@ export async function check(
 }
 
 type Found = readonly Column[] | { readonly problem: Problem };
+
+/** A problem always has a place; what a generic test was given stands in the YAML file, and so do its mistakes. */
+function named(node: Node, found: Found): Found {
+    if (!("problem" in found)) return found;
+    const { message, at, calls = [] } = found.problem;
+    if (node.kind !== "test" || node.generic === undefined) {
+        const file = node.kind === "test" ? node.template.file : "file" in node ? node.file : undefined;
+        const place = at ?? (file === undefined ? undefined : { file, offset: 0 });
+        return { problem: { ...found.problem, ...(place === undefined ? {} : { at: place }) } };
+    }
+    const inTemplate = at !== undefined && at.file === node.template.file && !at.file.path.startsWith("generic-tests/");
+    const places = inTemplate ? { calls: [at, ...calls] } : {};
+    return { problem: { message: `test "${node.name}": ${message}`, at: node.declaredAt, ...places } };
+}
 
 async function checkNode(
     database: Database,
@@ -81,7 +95,23 @@ async function checkNode(
         const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
         return { problem: problemOf(error, sql, { prefix: before.length, known }) };
     }
-    return node.kind === "test" ? [] : columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
+    if (node.kind === "test") return [];
+    const found = await columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
+    const repeated = await repeatedColumn(database, found, sql);
+    if (repeated === undefined) return found;
+    const message = `there are two columns "${repeated}": name one of them otherwise`;
+    return { problem: problemOf(new SqlError(message, {}), sql) };
+}
+
+/** DuckDB makes a, a_1 of two columns a; only the query itself tells that from columns that are called so. */
+async function repeatedColumn(
+    database: Database,
+    found: readonly Column[],
+    sql: Rendered,
+): Promise<string | undefined> {
+    if (!found.some(({ name }) => /_\d+$/.test(name))) return undefined;
+    const names = (await database.columnNames(sql.text)).map((name) => name.toLowerCase());
+    return names.find((name, i) => names.indexOf(name) !== i);
 }
 
 /** A mistake that shows before names are bound: SQL that can't be read, or a table that is not reached through a ref. */
@@ -94,7 +124,9 @@ async function queryMistake(
     const syntax = await parseQuery(database, sql.text);
     if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax), sql);
     const parents = node.parents.map((name) => project.nodes.get(name)).filter((parent) => parent !== undefined);
-    const allowed = new Set(readable(parents, project).map((parent) => relationOf(parent).toLowerCase()));
+    const allowed = new Set(
+        readable(parents, project).map((parent) => relationOf(parent).replaceAll('"', "").toLowerCase()),
+    );
     const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
     if (stray === undefined) return undefined;
     const [, table = stray.name] = /([^.]+)$/.exec(stray.name) ?? [];
@@ -170,7 +202,12 @@ async function declaredColumns(database: Database, source: Source, file: string)
     const relation = [catalog, source.schema, source.identifier].map(identifier).join(".");
     await database.run(`attach if not exists ':memory:' as ${identifier(catalog)}`);
     await database.run(`create schema if not exists ${identifier(catalog)}.${identifier(source.schema)}`);
-    await database.run(`create or replace table ${relation} (${types.join(", ")})`);
+    try {
+        await database.run(`create or replace table ${relation} (${types.join(", ")})`);
+    } catch (error) {
+        if (!(error instanceof SqlError)) throw error;
+        return { problem: { message: `source "${source.name}": ${error.message}`, at: source.declaredAt } };
+    }
     return columnsOf(database, relation);
 }
 

@@ -1,8 +1,9 @@
 import { referenceOf } from "./data-tests.ts";
-import { literal } from "./duckdb.ts";
+import { identifier, literal } from "./duckdb.ts";
 import type { Graph } from "./graph.ts";
 import type { DataTest, Model, Node, Project } from "./nodes.ts";
 import type { Argument } from "./properties.ts";
+import { endOfStatement } from "./syntax.ts";
 import { concatenate, fromSource, type Rendered, render, type Scope, slice, type Template } from "./template.ts";
 
 /** The SQL of every model and test by name: one SELECT each, in the engine's own dialect. */
@@ -24,7 +25,10 @@ export function compile(project: Project, graph: Graph): Compiled {
 /** How SQL names a node: `main.dim_books`, `landing.openlibrary.search_pages`, or the expression of an ephemeral model. */
 export function relationOf(node: Node): string {
     if (node.kind === "source") {
-        return [node.database, node.schema, node.identifier].filter((part) => part !== undefined).join(".");
+        return [node.database, node.schema, node.identifier]
+            .filter((part) => part !== undefined)
+            .map((part) => (/^[a-z_][a-z0-9_]*$/i.test(part) ? part : identifier(part)))
+            .join(".");
     }
     return node.kind === "model" && node.materialized === "ephemeral" ? expressionName(node) : `main.${node.name}`;
 }
@@ -67,7 +71,9 @@ function testValue(test: DataTest, name: string, relation: (name: string) => str
     const value = test.args[name];
     if (value === undefined) return name === "column_name" ? (test.column ?? "") : "";
     const referred = referenceOf(value);
-    return referred === undefined ? argumentText(value, test.args.quote !== false) : relation(referred);
+    // `columns` holds names, every other list values.
+    const isQuoted = test.args.quote !== false && name !== "columns";
+    return referred === undefined ? argumentText(value, isQuoted) : relation(referred);
 }
 
 /** A list becomes SQL literals separated by commas (`quote: false`: as it is written), anything else its own text. */
@@ -78,8 +84,8 @@ function argumentText(value: Argument, quote: boolean): string {
 
 /** Without the white space around, and without a closing semicolon, which would end the statement around it. */
 function trimStatement(rendered: Rendered): Rendered {
-    const start = rendered.text.length - rendered.text.trimStart().length;
-    return slice(rendered, start, rendered.text.replace(/;?\s*$/, "").length);
+    const end = endOfStatement(rendered.text);
+    return slice(rendered, Math.min(end, rendered.text.length - rendered.text.trimStart().length), end);
 }
 
 /** The ephemeral models that a node reads, directly or through one another, each after those that it reads. */

@@ -102,7 +102,7 @@ export async function loadTarget(root: string, name: string): Promise<StrictTarg
         : ["dev"];
     if (!known.includes(name)) {
         const remedy = didYouMean(name, known) || ` Known: ${known.join(", ")}`;
-        throw new PipelineError(`unknown target "${name}".${remedy}`);
+        throw new PipelineError(`unknown target "${name}".${remedy}`, { exitCode: 2 });
     }
     return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import type { NameChecker } from "./names.ts";
@@ -47,7 +48,9 @@ export function genericTests(node: Node, declared: Entity | undefined, context: 
     return [
         ...declared.tests.flatMap((test) => genericTest(node, test, undefined, context)),
         ...declared.columns.flatMap((column) =>
-            column.tests.flatMap((test) => genericTest(node, test, column.name, context)),
+            column.tests.flatMap((test) =>
+                genericTest(node, test, column.isQuoted ? `"${column.name}"` : column.name, context),
+            ),
         ),
     ];
 }
@@ -117,5 +120,7 @@ function testName(kind: string, node: string, column: string | undefined, args: 
         .map(([, value]) => referenceOf(value) ?? [value].flat().join("_"));
     const words = [kind, node.replace(".", "_"), ...(column === undefined ? [] : [column]), ...values];
     const name = words.join("_").replace(/[^\p{L}\p{N}]+/gu, "_");
-    return name.length <= 80 ? name.replace(/_$/, "") : name.slice(0, 80).replace(/_$/, "");
+    if (name.length <= 80) return name.replace(/_$/, "");
+    // As in dbt: shortened names are told apart by a hash of the whole.
+    return `${name.slice(0, 71)}_${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
 }

@@ -78,6 +78,15 @@ export class Database {
         }
     }
 
+    /** The names of a query's columns as the query gives them, repeated ones included. @throws SqlError */
+    async columnNames(sql: string): Promise<readonly string[]> {
+        try {
+            return (await this.connection.runAndReadAll(sql)).columnNames();
+        } catch (error) {
+            throw toSqlError(error, sql);
+        }
+    }
+
     /** The first column of a query's first row, or null when there is none. @throws SqlError */
     async value(sql: string): Promise<Value> {
         const [row] = await this.rows(sql);

@@ -64,6 +64,17 @@ export class NameChecker {
             return undefined;
         }
         if (kind !== "ref" && kind !== "source") {
+            const jinja = /^(ref|source|var)\(/.exec(name);
+            if (jinja !== null) {
+                const words = [...name.matchAll(/['"]([^'"]+)['"]/g)].map((match) => match[1]);
+                const tag = [jinja[1] === "var" ? "vars" : jinja[1], ...words].join(".");
+                report(`"${name}" is Jinja; write {{${tag}}}`);
+                return undefined;
+            }
+            if (name.startsWith("config(")) {
+                report('settings do not stand in a model: write them below "config:" in a YAML file beside it');
+                return undefined;
+            }
             const known = [...own, ...["ref.", "source.", "vars."].map((prefix) => `${prefix}${target || name}`)];
             const macro = this.macros.has(name) ? ` A macro is called as {{#${name}}}...{{/${name}}}` : "";
             report(`unknown name "${name}".${macro || didYouMean(name, known)}`);

@@ -2,10 +2,19 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PipelineError } from "../common/errors.ts";
 import { didYouMean } from "../common/nearest.ts";
-import { configFile, folderConfig, loadConfig, loadTarget, type StrictConfig, tagList, type Var } from "./config.ts";
+import {
+    configFile,
+    folderConfig,
+    loadConfig,
+    loadTarget,
+    type ModelConfigTree,
+    type StrictConfig,
+    tagList,
+    type Var,
+} from "./config.ts";
 import { genericTests, readSingularTest } from "./data-tests.ts";
 import { NameChecker } from "./names.ts";
-import type { Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
+import type { DataTest, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, formatPosition, type Position, type Problem, type SourceFile } from "./problem.ts";
 import { type Entity, type Properties, readProperties } from "./properties.ts";
 import { parseTemplate } from "./template.ts";
@@ -19,6 +28,8 @@ export interface ParseOptions {
 const dialect = "duckdb";
 const builtInTests = join(import.meta.dirname, "generic-tests");
 const nameForm = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Of names that become files of their own. */
+const fileForm = /^[\p{L}\p{N}_][\p{L}\p{N}_. -]*$/u;
 
 /**
  * Reads the project in folder `root`.
@@ -30,7 +41,7 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     const vars = { ...config.vars, ...target.vars };
     for (const name of Object.keys(options.vars ?? {})) {
         if (Object.hasOwn(vars, name)) continue;
-        throw new PipelineError(`unknown var "${name}".${didYouMean(name, Object.keys(vars))}`);
+        throw new PipelineError(`unknown var "${name}".${didYouMean(name, Object.keys(vars))}`, { exitCode: 2 });
     }
     Object.assign(vars, options.vars);
     const problems: Problem[] = [];
@@ -51,7 +62,8 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     const models = readModels(inFolder("models", ".sql"), properties, config, problems);
     const seeds = readSeeds(inFolder("seeds", ".csv"), properties);
     const sources = properties.sources.map(toSource);
-    const relations = unique([...models, ...seeds, ...sources], problems);
+    // Reported once, with the tests, below.
+    const relations = unique([...models, ...seeds, ...sources], []);
     rejectUndeclared(properties, relations, problems);
 
     const names = new NameChecker(relations, macros, vars, problems);
@@ -71,9 +83,10 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
             { generic, names, relations, problems },
         ),
     );
-    const tests = unique([...sourceTests, ...instances, ...singular], problems);
+    const nodes = unique<Node>([...relations.values(), ...sourceTests, ...instances, ...singular], problems);
+    rejectUnknownTests(properties, singular, problems);
+    rejectUnknownFolders(config.models, folderTree(root, "models"), problems);
     failOn(problems);
-    const nodes = new Map<string, Node>([...relations, ...tests]);
     for (const model of withParents) nodes.set(model.name, model);
     return { root, config, target, vars, nodes, macros };
 }
@@ -162,6 +175,15 @@ function readModels(
         if (exported !== undefined && (own.unique_key === undefined || materialized === "ephemeral")) {
             const why = materialized === "ephemeral" ? "is ephemeral" : "has no unique_key to sort it by";
             problems.push({ message: `model "${name}" can't be exported: it ${why}`, ...atOf(declared) });
+        } else if (exported !== undefined && !(own.publish ?? inherited.publish ?? true)) {
+            problems.push({
+                message: `model "${name}" can't be exported: it is not published (publish: false)`,
+                ...atOf(declared),
+            });
+        }
+        if (exported?.as !== undefined && !fileForm.test(exported.as)) {
+            const message = `"${exported.as}" is no name for a file: use letters, digits, "_", "-" and "."`;
+            problems.push({ message, ...atOf(declared) });
         }
         return [
             {
@@ -229,8 +251,12 @@ function placeOf(node: Node): Position {
 /** The nodes by name. Two of one name are a mistake, as is a name that SQL can't take as it is. */
 function unique<T extends Node>(nodes: readonly T[], problems: Problem[]): Map<string, T> {
     const byName = new Map<string, T>();
+    const exports = new Map<string, Model>();
+    const spelled = new Map<string, T>();
     for (const node of nodes) {
-        const other = byName.get(node.name);
+        // SQL does not tell Dim from dim.
+        const other = spelled.get(node.name.toLowerCase());
+        spelled.set(node.name.toLowerCase(), node);
         if (other !== undefined) {
             const remedy = node.kind === "test" ? '. Give one of them a "name"' : "";
             const message = `there are two nodes "${node.name}": the other is at ${formatPosition(placeOf(other))}${remedy}`;
@@ -238,8 +264,21 @@ function unique<T extends Node>(nodes: readonly T[], problems: Problem[]): Map<s
         } else if (node.kind !== "test" && !node.name.split(".").every((part) => nameForm.test(part))) {
             const message = `"${node.name}" is no name for a ${node.kind}: use letters, digits and "_"`;
             problems.push({ message, at: placeOf(node) });
+        } else if (node.kind === "test" && !fileForm.test(node.name)) {
+            problems.push({
+                message: `"${node.name}" is no name for a test: use letters, digits and "_"`,
+                at: placeOf(node),
+            });
         }
         byName.set(node.name, node);
+        if (node.kind !== "model" || node.exportAs === undefined) continue;
+        const same = exports.get(node.exportAs.toLowerCase());
+        exports.set(node.exportAs.toLowerCase(), node);
+        if (same === undefined || same === node) continue;
+        problems.push({
+            message: `models "${same.name}" and "${node.name}" are exported under one name, "${node.exportAs}"`,
+            at: placeOf(node),
+        });
     }
     return byName;
 }
@@ -254,6 +293,40 @@ function rejectUndeclared(properties: Properties, relations: ReadonlyMap<string,
             if (known.includes(name) || config.enabled === false) continue;
             problems.push({ message: `${kind} "${name}" has no file.${didYouMean(name, known)}`, at });
         }
+    }
+}
+
+/** Settings of a test that is not there would change nothing, and nobody would know. */
+function rejectUnknownTests(properties: Properties, tests: readonly DataTest[], problems: Problem[]): void {
+    const known = tests.map((test) => test.name);
+    for (const { name, at, config } of properties.tests) {
+        if (known.includes(name) || config.enabled === false) continue;
+        problems.push({ message: `test "${name}" has no file.${didYouMean(name, known)}`, at });
+    }
+}
+
+interface Folders {
+    readonly [name: string]: Folders;
+}
+
+/** The folders of the project's folder, nested. */
+function folderTree(root: string, folder: string): Folders {
+    const path = join(root, folder);
+    if (!existsSync(path)) return {};
+    const inner = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return Object.fromEntries(inner.map(({ name }) => [name, folderTree(root, `${folder}/${name}`)]));
+}
+
+/** Settings for a folder that is not there, `models.stagging`, would silently leave its models without them. */
+function rejectUnknownFolders(tree: ModelConfigTree, folders: Folders, problems: Problem[], path = "models"): void {
+    for (const [name, value] of Object.entries(tree)) {
+        if (typeof value !== "object" || Array.isArray(value)) continue;
+        const inner = folders[name];
+        const here = `${path}.${name}`;
+        if (inner === undefined) {
+            const message = `${configFile}  ${here} is no folder of ${path.replaceAll(".", "/")}/.${didYouMean(name, Object.keys(folders))}`;
+            problems.push({ message });
+        } else rejectUnknownFolders(value as ModelConfigTree, inner, problems, here);
     }
 }
 

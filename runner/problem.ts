@@ -36,7 +36,7 @@ export function failOn(problems: readonly Problem[]): void {
 
 /** Line and column, both from 1; a column counts characters, so a line of Greek or Chinese counts as it is read. */
 export function lineAndColumn({ file, offset }: Position): { line: number; column: number; text: string } {
-    const start = file.text.lastIndexOf("\n", offset - 1) + 1;
+    const start = offset === 0 ? 0 : file.text.lastIndexOf("\n", offset - 1) + 1;
     const end = file.text.indexOf("\n", offset);
     const text = file.text.slice(start, end < 0 ? undefined : end).replace(/\r$/, "");
     let line = 1;

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isMap, LineCounter, type Node, parseDocument } from "yaml";
+import { isMap, type Node, parseDocument } from "yaml";
 import { modelConfigEntries } from "./config.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
@@ -30,6 +30,8 @@ export interface ColumnProperty {
     readonly name: string;
     readonly description: string;
     readonly dataType?: string;
+    /** Whether tests write the name in quotes, because SQL would not take it as it is. */
+    readonly isQuoted: boolean;
     readonly tests: readonly TestProperty[];
     readonly at: Position;
 }
@@ -81,7 +83,7 @@ const keys = v.union([v.string(), v.array(v.string())]);
 const described = { description: text, meta: v.optional(v.record(v.string(), v.unknown())), tags: v.optional(keys) };
 
 const testConfigSchema = v.strictObject({
-    severity: v.optional(v.picklist(["error", "warn", "ERROR", "WARN"])),
+    severity: v.optional(v.pipe(v.string(), v.toLowerCase(), v.picklist(["error", "warn"]))),
     where: v.optional(v.string()),
     enabled: v.optional(v.boolean()),
 });
@@ -151,7 +153,7 @@ const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], te
 
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
-    const document = parseDocument(file.text, { lineCounter: new LineCounter() });
+    const document = parseDocument(file.text, { merge: true });
     if (document.errors.length > 0) {
         for (const error of document.errors) {
             const message = (error.message.split(" at line ")[0] ?? error.message).replace(/^[A-Z]/, (c) =>
@@ -187,6 +189,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             name: column.name,
             description: column.description,
             ...(column.data_type === undefined ? {} : { dataType: column.data_type }),
+            isQuoted: column.quote ?? false,
             tests: readTests(column, [...path, "columns", i]),
             at: at([...path, "columns", i, "name"]),
         })),
@@ -229,7 +232,12 @@ interface Testable {
 interface EntityInput extends Testable {
     readonly name: string;
     readonly description: string;
-    readonly columns: readonly (Testable & { name: string; description: string; data_type?: string | undefined })[];
+    readonly columns: readonly (Testable & {
+        name: string;
+        description: string;
+        data_type?: string | undefined;
+        quote?: boolean | undefined;
+    })[];
 }
 
 function withTags(config: ModelProperties, tags: v.InferOutput<typeof keys> | undefined): ModelProperties {
@@ -238,7 +246,7 @@ function withTags(config: ModelProperties, tags: v.InferOutput<typeof keys> | un
 
 function strictTestConfig(config: v.InferOutput<typeof testConfigSchema>): TestConfig {
     return {
-        severity: config.severity?.toLowerCase() === "warn" ? "warn" : "error",
+        severity: config.severity ?? "error",
         enabled: config.enabled ?? true,
         ...(config.where === undefined ? {} : { where: config.where }),
     };

@@ -13,11 +13,13 @@ export type Syntax =
     | { readonly ok: false; readonly message: string; readonly offset: number | undefined }
     | { readonly ok: true; readonly reads: readonly TableRead[] };
 
-/** Functions that read files: what they return would come from outside the project unseen. */
-const fileReaders = /^(read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres_scan|iceberg_scan|delta_scan)$/;
+/** Functions that read files, or tables by a name in quotes: what they return would come in unseen. */
+const unseenReaders =
+    /^(query|query_table|read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres_scan|iceberg_scan|delta_scan)$/;
 
 /** Parses a query with DuckDB's own parser, without binding it. */
 export async function parseQuery(database: Database, sql: string): Promise<Syntax> {
+    if (sql === "") return { ok: false, message: "there is no query in this file", offset: undefined };
     const second = secondStatement(sql);
     if (second !== undefined) {
         return {
@@ -41,11 +43,25 @@ export async function parseQuery(database: Database, sql: string): Promise<Synta
     return { ok: true, reads };
 }
 
-/** Where something follows on a semicolon that is in no string, name or comment. */
+/** Comments, and quotes of three kinds, in which a semicolon is none. */
+const lexemes = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\s+|[\s\S]/g;
+
+/** Where the SQL of a file ends, closing semicolons, comments and white space left out; 0 when there is none. */
+export function endOfStatement(sql: string): number {
+    let end = 0;
+    for (const { 0: lexeme, index } of sql.matchAll(lexemes)) {
+        if (!/^(--|\/\*|;|\s)/.test(lexeme)) end = index + lexeme.length;
+    }
+    return end;
+}
+
+/** Where something follows on a semicolon. */
 function secondStatement(sql: string): number | undefined {
-    const lexeme =
-        /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|(;)(?:\s|--[^\n]*|\/\*[\s\S]*?\*\/)*(?=[^\s;])/g;
-    for (const match of sql.matchAll(lexeme)) if (match[1] !== undefined) return match.index + match[0].length;
+    let isEnded = false;
+    for (const { 0: lexeme, index } of sql.matchAll(lexemes)) {
+        if (lexeme === ";") isEnded = true;
+        else if (isEnded && !/^(--|\/\*|\s)/.test(lexeme)) return index;
+    }
     return undefined;
 }
 
@@ -87,7 +103,7 @@ function collectReads(node: unknown, expressions: ReadonlySet<string>, sql: stri
         if (!(schema_name === "" && inner.has(table_name.toLowerCase()))) reads.push({ name, offset });
     }
     const functionName = (node as SyntaxNode).function?.function_name;
-    if (type === "TABLE_FUNCTION" && functionName !== undefined && fileReaders.test(functionName)) {
+    if (type === "TABLE_FUNCTION" && functionName !== undefined && unseenReaders.test(functionName)) {
         reads.push({ name: `${functionName}()`, offset });
     }
     for (const value of Object.values(node)) collectReads(value, inner, sql, reads);

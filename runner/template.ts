@@ -69,7 +69,10 @@ function splitArguments(body: Part[], text: string): Part[][] {
         let from = part.start;
         for (let i = part.start; i < part.end; i++) {
             const char = text[i] ?? "";
-            if (quote !== "") {
+            const comment = quote === "" ? /^(--[^\n]*|\/\*[\s\S]*?\*\/)/.exec(text.slice(i, part.end)) : null;
+            if (comment !== null) {
+                i += comment[0].length - 1;
+            } else if (quote !== "") {
                 if (char === quote) quote = "";
             } else if (char === "'" || char === '"') quote = char;
             else if ("([{".includes(char)) depth++;
@@ -107,11 +110,13 @@ function trim(parts: Part[], text: string): Part[] {
     return result;
 }
 
+/** Mustache's comments, SQL's comments, and SQL's quotes of three kinds, in which nothing else counts. */
+const lexemes = /\{\{![\s\S]*?\}\}|--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$/g;
+
 /** A test whether an offset lies in a `--` or a block comment of the SQL text. */
 function commentRanges(text: string): (offset: number) => boolean {
     const ranges: [number, number][] = [];
-    const lexeme = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"/g;
-    for (const match of text.matchAll(lexeme)) {
+    for (const match of text.matchAll(lexemes)) {
         if (/^(--|\/\*)/.test(match[0])) ranges.push([match.index, match.index + match[0].length]);
     }
     return (offset) => ranges.some(([start, end]) => offset >= start && offset < end);
@@ -162,9 +167,8 @@ function renderParts(parts: readonly Part[], file: SourceFile, scope: Scope, cal
                 return typeof value === "string" ? fromSource(value, at, false, calls) : value;
             }
             const { template, parameters } = scope.macro(part.name);
-            const given = new Map(
-                parameters.map((name, i) => [name, renderParts(part.args[i] ?? [], file, scope, calls)]),
-            );
+            const argument = (i: number): Rendered => closed(renderParts(part.args[i] ?? [], file, scope, calls));
+            const given = new Map(parameters.map((name, i) => [name, argument(i)]));
             const inner: Scope = {
                 value: (name, place) => given.get(name) ?? scope.value(name, place),
                 macro: (name) => scope.macro(name),
@@ -204,7 +208,15 @@ export function slice(rendered: Rendered, from: number, to = rendered.text.lengt
 
 /** A macro's file ends in a newline; the fragment it stands for does not. */
 function trimEnd(rendered: Rendered): Rendered {
-    return slice(rendered, 0, rendered.text.trimEnd().length);
+    return closed(slice(rendered, 0, rendered.text.trimEnd().length));
+}
+
+/** A fragment that ends in a `--` comment must not swallow what comes behind it. */
+function closed(rendered: Rendered): Rendered {
+    const last = [...rendered.text.matchAll(lexemes)].at(-1);
+    const isOpen = last?.[0].startsWith("--") && last.index + last[0].length === rendered.text.length;
+    const at = rendered.segments.at(-1)?.at;
+    return isOpen && at !== undefined ? concatenate([rendered, fromSource("\n", at, false)]) : rendered;
 }
 
 /** Where the text at `offset` was written, and through which macro calls it came. */

@@ -10,15 +10,15 @@ with by_year as (
 )
 
 select
-    productivity.subject,
-    productivity.author_key,
+    coalesce(productivity.subject, by_year.subject) as subject,
+    coalesce(productivity.author_key, by_year.author_key) as author_key,
     productivity.works_dated,
     by_year.works
 from {{ref.author_productivity}} as productivity
-left join by_year
+full join by_year
     on
         productivity.subject = by_year.subject
         and productivity.author_key = by_year.author_key
 where
-    productivity.works_dated <> coalesce(by_year.works, 0)
-    or productivity.active_years <> coalesce(by_year.years, 0)
+    coalesce(productivity.works_dated, -1) <> coalesce(by_year.works, 0)
+    or coalesce(productivity.active_years, -1) <> coalesce(by_year.years, 0)

@@ -2,10 +2,10 @@
 with works as (
     select
         author_keys.author_key,
-        count(distinct work_authors.work_key) as works
-    from {{ref.stg_work_authors}} as work_authors
+        count(distinct book_authors.work_key) as works
+    from {{ref.int_book_authors}} as book_authors
     inner join {{ref.int_author_keys}} as author_keys
-        on work_authors.author_key = author_keys.landed_author_key
+        on book_authors.landed_author_key = author_keys.landed_author_key
     group by author_keys.author_key
 )
 

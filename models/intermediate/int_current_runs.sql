@@ -20,7 +20,11 @@ ranked as (
         row_number() over (
             partition by runs.subject
             order by
-                case runs.status when 'complete' then 0 else 1 end,
+                case runs.status
+                    when 'complete' then 0
+                    when 'partial' then 1
+                    else 2
+                end,
                 runs.started_at desc,
                 runs.run_id desc
         ) as preference

@@ -208,12 +208,12 @@ function recordRows(pages: readonly Row[]): object[] {
     });
 }
 
-/** One run a subject of those that landed any work: the newest complete one, or, where none is complete, the newest. */
+/** One run a subject of those that landed any work: the newest complete one, else the newest partial one, else the newest. */
 function currentRuns(runs: ColumnTable, works: ColumnTable): ColumnTable {
     return runs
         .semijoin(works, "run_id")
-        .derive({ is_complete: (d) => d.status === "complete" })
-        .orderby(desc("is_complete"), desc("started_at"), desc("run_id"))
+        .derive({ is_complete: (d) => d.status === "complete", is_partial: (d) => d.status === "partial" })
+        .orderby(desc("is_complete"), desc("is_partial"), desc("started_at"), desc("run_id"))
         .dedupe("subject")
         .unorder()
         .select("run_id", "subject", "status", "started_at");

@@ -89,8 +89,8 @@ for (const [args, code, message] of [
     [["build", "--vars", "[1]"], 2, /expected names with values/],
     [["show", "--limit", "many", "-s", "big"], 2, /--limit/],
     [["show", "-s", "big", "--output", "xml"], 2, /Allowed choices are table, json, csv/],
-    [["build", "--target", "prod"], 1, /unknown target "prod"/],
-    [["build", "--vars", "{btach: 3}"], 1, /unknown var "btach"\. Did you mean "batch"\?/],
+    [["build", "--target", "prod"], 2, /unknown target "prod"/],
+    [["build", "--vars", "{btach: 3}"], 2, /unknown var "btach"\. Did you mean "batch"\?/],
     [["show"], 1, /--select/],
 ] as const) {
     test(`answers ${args.join(" ")} with ${code}`, () => {

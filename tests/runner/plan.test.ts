@@ -1,10 +1,9 @@
 import { appendFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import * as assert from "uvu/assert";
 import type { BuildOptions } from "../../runner/build.ts";
 import { suite } from "../suite.ts";
-import { type Toy, toyProject } from "./toy.ts";
+import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 
 const test = suite("plan");
 
@@ -76,13 +75,12 @@ test("runs what reads a source whose file is another", async () => {
         "models/m.sql": "select * from {{source.sea.fish}}",
         "models/n.sql": "select 1 as id",
     });
-    const land = async (rows: number): Promise<void> => {
+    const land = (rows: number): Promise<void> => {
         rmSync(join(toy.folder, "lake.duckdb"), { force: true });
-        const instance = await DuckDBInstance.create(join(toy.folder, "lake.duckdb"));
-        const connection = await instance.connect();
-        await connection.run(`create table fish as select * from range(${rows}) as r(id)`);
-        connection.closeSync();
-        instance.closeSync();
+        return makeDatabase(
+            join(toy.folder, "lake.duckdb"),
+            `create table fish as select * from range(${rows}) as r(id)`,
+        );
     };
     await land(3);
     assert.is(await ran(toy), "n m");

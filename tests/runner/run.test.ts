@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { PipelineError } from "../../common/errors.ts";
-import type { Outcome } from "../../runner/build.ts";
+import { checkProject, type Outcome } from "../../runner/build.ts";
 import { suite } from "../suite.ts";
-import { readRows, toyProject } from "./toy.ts";
+import { makeDatabase, readRows, toyProject } from "./toy.ts";
 
 const test = suite("run");
 
@@ -218,6 +218,34 @@ test("names the file of a source that is not there, and can still check it by wh
             (error: Error) => error.message,
         );
     assert.match(await message(), /data\/lake\.duckdb does not exist: nothing has been landed for source "sea\.fish"/);
+    toy.close();
+});
+
+test("says which source declares a type that is none", async () => {
+    const toy = toyProject({
+        "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+        "models/_sources.yml":
+            "sources: [{name: sea, database: lake, tables: [{name: fish, columns: [{name: id, data_type: integr}]}]}]",
+        "models/m.sql": "select id from {{source.sea.fish}}",
+    });
+    const silent = { out: () => undefined, note: () => undefined };
+    const message = await checkProject({ projectDir: toy.folder }, silent).then(
+        () => "sound",
+        (error: Error) => error.message,
+    );
+    assert.match(message, /models\/_sources\.yml:1:\d+ {2}source "sea\.fish": type with name integr does not exist/i);
+    toy.close();
+});
+
+test("reads a source whose name needs quotes", async () => {
+    const toy = toyProject({
+        "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+        "models/_sources.yml":
+            "sources: [{name: sea, database: lake, schema: main, tables: [{name: fish, identifier: my-fish}]}]",
+        "models/m.sql": "select id from {{source.sea.fish}}",
+    });
+    await makeDatabase(join(toy.folder, "lake.duckdb"), 'create table "my-fish" as select 1 as id');
+    assert.ok((await toy.build()).ok);
     toy.close();
 });
 

@@ -78,6 +78,28 @@ test("counts columns in characters", () => {
     assert.is(origin(result, "y"), "models/m.sql:1:22");
 });
 
+test("ends a fragment that ends in a comment with its line, so that it swallows nothing", () => {
+    const macros = { up: { parameters: ["x"], text: "upper({{x}}) -- upper case\n" } };
+    assert.is(
+        rendered("select {{#up}}title{{/up}} as t, id", macros).text,
+        "select upper(title) -- upper case\n as t, id",
+    );
+    assert.is(
+        rendered("select {{#up}}title -- why{{/up}}, id", macros).text,
+        "select upper(title -- why\n) -- upper case\n, id",
+    );
+});
+
+test("takes commas and quotes inside of comments for text", () => {
+    const [call] = [...tagsOf(parsed("{{#f}}title -- a, b's\n, 'x' /* c, d */{{/f}}").template.parts)];
+    assert.is(call?.kind === "call" && call.args.length, 2);
+    assert.equal(
+        parsed("{{! don't -- here }} select id, {{! see -- note }} {{ref.books}}.id, $$it's --$$ || {{ref.a}}")
+            .problems,
+        [],
+    );
+});
+
 for (const [text, message, place] of [
     ["select\n {{ref.a", "unclosed tag", "models/m.sql:2:9"],
     ["select {{#f}}a", 'unclosed section "f"', "models/m.sql:1:15"],

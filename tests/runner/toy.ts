@@ -52,3 +52,12 @@ export async function readRows(path: string, sql: string): Promise<Record<string
         instance.closeSync();
     }
 }
+
+/** Makes a DuckDB file with one statement. */
+export async function makeDatabase(path: string, sql: string): Promise<void> {
+    const instance = await DuckDBInstance.create(path);
+    const connection = await instance.connect();
+    await connection.run(sql);
+    connection.closeSync();
+    instance.closeSync();
+}

@@ -1,0 +1,1 @@
+select book_key, title, publish_year from {{ref.books}}

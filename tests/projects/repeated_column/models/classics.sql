@@ -1,0 +1,1 @@
+select book_key, title as book_key from {{ref.books}}

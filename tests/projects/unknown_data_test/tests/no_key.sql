@@ -1,0 +1,1 @@
+select * from {{ref.classics}} where book_key is null

@@ -1,0 +1,1 @@
+export default { name: "case", models: { stagging: { materialized: "table" } } };
