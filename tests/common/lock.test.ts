@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { readHolder, takeLock } from "../../common/lock.ts";
+import { livingHolder, readHolder, takeLock } from "../../common/lock.ts";
 import { suite } from "../suite.ts";
 
 const test = suite("lock");
@@ -43,6 +43,41 @@ test("is taken over when its file can't be read as one", () => {
         readdirSync(folder).filter((name) => name.startsWith("c.lock")),
         [],
     );
+});
+
+for (const content of ["null", "7", '"build"', "{}", '{"pid":0,"command":"build","startedAt":"now"}']) {
+    test(`is taken over when it holds ${content}`, () => {
+        const path = join(folder, "d.lock");
+        writeFileSync(path, content);
+        assert.is(readHolder(path), undefined);
+        const release = takeLock(path, "build");
+        assert.is(readHolder(path)?.pid, process.pid);
+        release();
+        assert.not(existsSync(path));
+    });
+}
+
+if (existsSync("/proc/self/stat")) {
+    test("is taken over when its process is dead and another has the id now", () => {
+        const path = join(folder, "e.lock");
+        for (const pid of [process.pid, process.ppid]) {
+            const birth = "1";
+            writeFileSync(path, JSON.stringify({ pid, command: "build", startedAt: "2026-01-01T00:00:00Z", birth }));
+            assert.is(livingHolder(path), undefined);
+            const release = takeLock(path, "test");
+            assert.is(livingHolder(path)?.command, "test");
+            assert.throws(() => takeLock(path, "build"), /"test" is already running/);
+            release();
+        }
+    });
+} else test.skip("is taken over when its process is dead and another has the id now", "there is no /proc");
+
+test("is held by a living process that did not say when it was born", () => {
+    const path = join(folder, "f.lock");
+    const pid = process.ppid;
+    writeFileSync(path, JSON.stringify({ pid, command: "build", startedAt: "2026-01-01T00:00:00Z" }));
+    assert.is(livingHolder(path)?.pid, pid);
+    assert.throws(() => takeLock(path, "test"), new RegExp(`"build" is already running \\(process ${pid}`));
 });
 
 test.run();
