@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../common/errors.ts";
-import { readHolder } from "../common/lock.ts";
+import { livingHolder } from "../common/lock.ts";
 import { loadProject, type Output, type ProjectOptions } from "./load.ts";
 import { attachWork, openSources, placesOf } from "./open.ts";
 import { currentPublication } from "./publish.ts";
@@ -27,7 +27,7 @@ export async function debug(options: ProjectOptions, { out }: Output): Promise<b
         line("target", `${target.name}: ${target.folder}/warehouse.duckdb`);
         const published = await currentPublication(places);
         line("published", published ?? "nothing yet");
-        const holder = readHolder(places.lock);
+        const holder = livingHolder(places.lock);
         if (holder !== undefined)
             line("running", `"${holder.command}", process ${holder.pid}, since ${holder.startedAt}`);
         const database = await openSources(project, { patience: 0 });

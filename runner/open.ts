@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
-import { readHolder } from "../common/lock.ts";
+import { livingHolder } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Project } from "./nodes.ts";
@@ -85,7 +85,7 @@ export async function attachWork(
         const file = `${project.target.folder}/work.duckdb`;
         throw new PipelineError(`${file} does not exist: nothing has been built for target "${project.target.name}"`);
     }
-    const holder = readHolder(lock);
+    const holder = livingHolder(lock);
     if (!write && holder !== undefined && holder.pid !== process.pid)
         options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
     const mode = write ? "" : " (read_only)";
