@@ -7,7 +7,7 @@ import { type Graph, reach } from "./graph.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
-import { readSeed } from "./seeds.ts";
+import { readSeed, seedProblemOf, seedProblems, seedRows } from "./seeds.ts";
 import { parseQuery } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
 
@@ -42,6 +42,12 @@ export async function check(
             if (!needed.has(node.name)) continue;
             if (node.parents.some((parent) => failed.has(parent))) {
                 failed.add(node.name);
+                continue;
+            }
+            const unreadable = node.kind === "seed" ? seedProblems(node) : [];
+            if (unreadable.length > 0) {
+                failed.add(node.name);
+                problems.push(...unreadable);
                 continue;
             }
             const found = named(node, await checkNode(database, project, node, { compiled, columns }));
@@ -86,6 +92,8 @@ async function checkNode(
     if (sql === undefined) throw new Error(`${node.name} was not compiled`);
     const mistake = await queryMistake(database, project, node, sql);
     if (mistake !== undefined) return { problem: mistake };
+    const threshold = node.kind === "test" ? await thresholdMistake(database, node) : undefined;
+    if (threshold !== undefined) return { problem: threshold };
     // `explain` binds too, and unlike a table it takes a test's columns of one name.
     const before = node.kind === "test" ? "explain\n" : `create table ${identifier(node.name)} as\n`;
     const after = node.kind === "test" ? "" : "\nwith no data";
@@ -112,6 +120,20 @@ async function repeatedColumn(
     if (!found.some(({ name }) => /_\d+$/.test(name))) return undefined;
     const names = (await database.columnNames(sql.text)).map((name) => name.toLowerCase());
     return names.find((name, i) => names.indexOf(name) !== i);
+}
+
+/** `warn_if` and `error_if` are written in SQL too. */
+async function thresholdMistake(database: Database, test: DataTest): Promise<Problem | undefined> {
+    for (const [name, condition] of Object.entries({ warn_if: test.warnIf, error_if: test.errorIf })) {
+        try {
+            await database.run(`explain select (0 ${condition}) and true`);
+        } catch (error) {
+            if (!(error instanceof SqlError)) throw error;
+            const message = `${name} is "${condition}"; expected a condition on a count, as in "> 10"`;
+            return { message, at: test.declaredAt };
+        }
+    }
+    return undefined;
 }
 
 /** A mistake that shows before names are bound: SQL that can't be read, or a table that is not reached through a ref. */
@@ -211,15 +233,19 @@ async function declaredColumns(database: Database, source: Source, file: string)
     return columnsOf(database, relation);
 }
 
+/** A seed is read whole: its values are its author's too, and a row that is lost on the way is a mistake. */
 async function seedColumns(database: Database, project: Project, seed: Seed): Promise<Found> {
-    const table = identifier(seed.name);
+    const relation = `shelfmark_check.main.${identifier(seed.name)}`;
     try {
-        await database.run(`create table ${table} as select * from ${readSeed(project, seed)} limit 0`);
+        await database.run(`create table ${relation} as select * from ${readSeed(project, seed)}`);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
-        return { problem: { message: error.message, at: { file: seed.file, offset: 0 } } };
+        return { problem: seedProblemOf(error, seed) };
     }
-    return columnsOf(database, `shelfmark_check.main.${table}`);
+    const [there, read] = [seedRows(seed), Number(await database.value(`select count(*) from ${relation}`))];
+    if (there === read) return columnsOf(database, relation);
+    const message = `DuckDB reads ${read} rows of the ${there} that the file has`;
+    return { problem: { message, at: { file: seed.file, offset: 0 } } };
 }
 
 /** Columns that are described, or form the unique key, but are not there. */
