@@ -4,7 +4,7 @@ import { didYouMean } from "../common/nearest.ts";
 import type { NameChecker } from "./names.ts";
 import type { DataTest, Node } from "./nodes.ts";
 import type { Problem, SourceFile } from "./problem.ts";
-import type { Argument, Entity, Properties, TestProperty } from "./properties.ts";
+import type { Argument, Entity, Properties, TestConfig, TestProperty } from "./properties.ts";
 import { parseTemplate, type Template, tagsOf } from "./template.ts";
 
 /** A .sql file of tests/; undefined when it is disabled. */
@@ -24,10 +24,20 @@ export function readSingularTest(
         template,
         args: {},
         severity: declared?.config.severity ?? "error",
+        ...thresholds(declared?.config ?? {}),
         description: declared?.description ?? "",
         declaredAt: { file, offset: 0 },
         parents: names.check(template),
     };
+}
+
+/** From which count of failing rows a test warns and fails; any count, where nothing else is said. */
+function thresholds({
+    warnIf = "!= 0",
+    errorIf = "!= 0",
+    limit,
+}: Partial<TestConfig>): Pick<DataTest, "warnIf" | "errorIf" | "limit"> {
+    return { warnIf, errorIf, ...(limit === undefined ? {} : { limit }) };
 }
 
 export interface GenericContext {
@@ -98,6 +108,7 @@ function genericTest(
             on: node.name,
             ...(column === undefined ? {} : { column }),
             severity: config.severity,
+            ...thresholds(config),
             ...(config.where === undefined ? {} : { where: config.where }),
             description: property.description,
             declaredAt: at,

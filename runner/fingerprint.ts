@@ -47,7 +47,11 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
         };
     }
     const sql = hash(withoutComments(compiled.get(node.name)?.text ?? ""));
-    return node.kind === "test" ? { "its SQL": sql } : { "its SQL": sql, "its materialization": node.materialized };
+    if (node.kind === "test") {
+        const { severity, warnIf, errorIf, limit } = node;
+        return { "its SQL": sql, "its settings": JSON.stringify([severity, warnIf, errorIf, limit]) };
+    }
+    return { "its SQL": sql, "its materialization": node.materialized };
 }
 
 /** What the file of a source holds is taken for unchanged while its size, time and place are: it is only ever replaced. */

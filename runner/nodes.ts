@@ -61,6 +61,9 @@ export interface DataTest {
     readonly column?: string;
     readonly severity: Severity;
     readonly where?: string;
+    readonly warnIf: string;
+    readonly errorIf: string;
+    readonly limit?: number;
     readonly description: string;
     readonly declaredAt: Position;
     readonly parents: readonly string[];

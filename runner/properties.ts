@@ -23,6 +23,11 @@ export interface TestConfig {
     readonly severity: Severity;
     /** A condition on the tested relation's rows: only those are tested. */
     readonly where?: string;
+    /** A condition on the count of failing rows, such as "> 10". Default: "!= 0" */
+    readonly warnIf: string;
+    readonly errorIf: string;
+    /** At how many failing rows counting ends. */
+    readonly limit?: number;
     readonly enabled: boolean;
 }
 
@@ -85,6 +90,9 @@ const described = { description: text, meta: v.optional(v.record(v.string(), v.u
 const testConfigSchema = v.strictObject({
     severity: v.optional(v.pipe(v.string(), v.toLowerCase(), v.picklist(["error", "warn"]))),
     where: v.optional(v.string()),
+    warn_if: v.optional(v.string(), "!= 0"),
+    error_if: v.optional(v.string(), "!= 0"),
+    limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
     enabled: v.optional(v.boolean()),
 });
 /** A test is `unique`, or `accepted_values: {...}`; what is inside depends on the test and is read by `readTest`. */
@@ -248,12 +256,16 @@ function strictTestConfig(config: v.InferOutput<typeof testConfigSchema>): TestC
     return {
         severity: config.severity ?? "error",
         enabled: config.enabled ?? true,
+        warnIf: config.warn_if,
+        errorIf: config.error_if,
+        ...(config.limit === undefined ? {} : { limit: config.limit }),
         ...(config.where === undefined ? {} : { where: config.where }),
     };
 }
 
 const argument = v.union([scalar, v.array(scalar)]);
-const testKeys = ["name", "description", "config", "arguments", "severity", "where", "enabled", "meta", "tags"];
+const settingKeys = ["severity", "where", "warn_if", "error_if", "limit", "enabled"];
+const testKeys = [...settingKeys, "name", "description", "config", "arguments", "meta", "tags"];
 
 /** One entry of a `data_tests:` list: dbt's forms with arguments beside `config:`, or below `arguments:`. */
 function readTest(
@@ -264,7 +276,15 @@ function readTest(
 ): TestProperty[] {
     const entry = path.reduce<unknown>((node, key) => (node as Record<string | number, unknown>)[key], data);
     if (typeof entry === "string") {
-        return [{ generic: entry, description: "", args: {}, config: strictTestConfig({}), at: at(path) }];
+        return [
+            {
+                generic: entry,
+                description: "",
+                args: {},
+                config: strictTestConfig(v.parse(testConfigSchema, {})),
+                at: at(path),
+            },
+        ];
     }
     const [[generic, raw] = ["", null], ...more] = Object.entries(
         entry as Record<string, Record<string, unknown> | null>,
@@ -279,12 +299,8 @@ function readTest(
     }
     const body = raw ?? {};
     const inside = [...path, generic];
-    const { severity, where, enabled } = body;
-    const settings = Object.fromEntries(
-        Object.entries({ severity, where, enabled, ...(body.config as object | undefined) }).filter(
-            ([, value]) => value !== undefined,
-        ),
-    );
+    const beside = Object.fromEntries(Object.entries(body).filter(([key]) => settingKeys.includes(key)));
+    const settings = { ...beside, ...(body.config as object | undefined) };
     const config = validate(testConfigSchema, settings);
     const rest = Object.fromEntries(Object.entries(body).filter(([key]) => !testKeys.includes(key)));
     const args = validate(v.record(v.string(), argument), { ...rest, ...(body.arguments as object | undefined) });

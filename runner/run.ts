@@ -161,7 +161,7 @@ async function runNode(
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
-            const prefix = (node.kind === "test" ? countPrefix : statementPrefix(node)).length;
+            const prefix = (node.kind === "test" ? testPrefix(node) : statementPrefix(node)).length;
             return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
@@ -222,14 +222,20 @@ async function standingRelations(database: Database, project: Project): Promise<
     return names;
 }
 
-const countPrefix = "select count(*) from (\n";
+function testPrefix({ warnIf, errorIf }: DataTest): string {
+    return `select n, (n ${errorIf}) as is_error, (n ${warnIf}) as is_warning from (select count(*) as n from (\n`;
+}
 
 async function runTest(database: Database, project: Project, test: DataTest, sql: string): Promise<Outcome> {
-    const failures = Number(await database.value(`${countPrefix}${sql}\n) as failing`));
-    if (failures === 0) return { status: "pass", failures };
+    const { severity, limit } = test;
+    const end = limit === undefined ? "" : `\nlimit ${limit}`;
+    const [row] = await database.rows(`${testPrefix(test)}${sql}${end}\n) as failing) as counted`);
+    const failures = Number(row?.n);
+    // dbt's rule: what is to fail is looked at first, and a test of severity warn never fails.
+    const status = severity === "error" && row?.is_error === true ? "fail" : row?.is_warning === true ? "warn" : "pass";
+    if (failures === 0) return { status, failures };
     const sample = await database.rows(`select * from (\n${sql}\n) as failing limit ${shownRows}`);
-    const stored = await storeFailures(database, project, test, sql);
-    return { status: test.severity === "warn" ? "warn" : "fail", failures, sample, stored };
+    return { status, failures, sample, stored: await storeFailures(database, project, test, sql) };
 }
 
 async function storeFailures(database: Database, project: Project, test: DataTest, sql: string): Promise<string> {

@@ -68,6 +68,43 @@ test("tests only the rows that `where` names, and only warns where severity says
     toy.close();
 });
 
+// dbt's rule: error_if decides first, and only for severity error; then warn_if; else the test passes.
+for (const [config, expected] of [
+    ["{}", "fail"],
+    ["{severity: warn}", "warn"],
+    ["{severity: error, error_if: '> 3', warn_if: '> 1'}", "warn"],
+    ["{severity: error, error_if: '> 2', warn_if: '> 1'}", "fail"],
+    ["{severity: error, error_if: '> 3', warn_if: '> 3'}", "pass"],
+    ["{severity: warn, error_if: '> 0', warn_if: '> 3'}", "pass"],
+    ["{error_if: 'between 3 and 5'}", "fail"],
+    ["{error_if: '> 2', limit: 2, warn_if: '= 2'}", "warn"],
+] as const) {
+    test(`judges three failures by ${config}: ${expected}`, async () => {
+        const toy = toyProject({
+            "models/m.sql": "select unnest([null, null, null, 1]) as id",
+            "models/_models.yml": `models: [{name: m, columns: [{name: id, data_tests: [{not_null: {config: ${config}}}]}]}]`,
+        });
+        const { results, ok } = await toy.build();
+        assert.is(results.at(-1)?.status, expected);
+        assert.is(ok, expected !== "fail");
+        toy.close();
+    });
+}
+
+test("asks a test again when its severity has changed", async () => {
+    const toy = toyProject({ "models/m.sql": "select null::int as id" });
+    const declare = (severity: string): void =>
+        toy.write(
+            "models/_models.yml",
+            `models: [{name: m, columns: [{name: id, data_tests: [{not_null: {severity: ${severity}}}]}]}]`,
+        );
+    declare("warn");
+    assert.ok((await toy.build()).ok);
+    declare("error");
+    assert.is((await toy.build()).ok, false);
+    toy.close();
+});
+
 test("skips the children of a failed model and of a failed test, and goes on with the rest", async () => {
     const toy = toyProject({
         "models/good.sql": "select 1 as id",

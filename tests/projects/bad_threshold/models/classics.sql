@@ -1,0 +1,1 @@
+select book_key from {{ref.books}}
