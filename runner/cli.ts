@@ -71,6 +71,11 @@ function parseVars(text: string): Record<string, Var> {
     return value as Record<string, Var>;
 }
 
+function wholeNumber(text: string): number {
+    if (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+    throw new PipelineError(`--limit is "${text}"; expected a whole number`, { exitCode: 2 });
+}
+
 function projectOptions({ projectDir, target, vars, select, exclude, indirectSelection }: SharedFlags): ProjectOptions {
     const split = (list: string[]): string[] => list.flatMap((item) => item.split(/\s+/)).filter((item) => item !== "");
     return {
@@ -132,13 +137,11 @@ command("ls", "print the names of what a build would take").action(async (flags:
 
 command("show", "print rows of a model, a seed or a query, from the models as they were last built")
     .option("--inline <sql>", "a query, with {{ref.*}} as in a model")
-    .option("--limit <n>", "how many rows; -1 for all", Number, 5)
+    .option("--limit <n>", "how many rows; -1 for all", wholeNumber, 5)
     .addOption(new Option("--output <format>", "how to print").choices(["table", "json", "csv"]).default("table"))
     .action(async (flags: SharedFlags & { inline?: string; limit: number; output: "table" | "json" | "csv" }) => {
         const { show } = await import("./show.ts");
         const { inline, limit, output: format } = flags;
-        if (!Number.isInteger(limit))
-            throw new PipelineError(`--limit is "${limit}"; expected a whole number`, { exitCode: 2 });
         const width = process.stdout.isTTY ? process.stdout.columns : undefined;
         const own = inline === undefined ? {} : { inline };
         await show({ ...projectOptions(flags), ...own, limit, output: format, width }, output);

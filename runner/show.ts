@@ -9,6 +9,7 @@ import type { Model, Node, Project } from "./nodes.ts";
 import { attachWork, openSources } from "./open.ts";
 import { parse, withInline } from "./parse.ts";
 import { valueText } from "./report.ts";
+import { widthOf } from "./width.ts";
 
 export interface ShowOptions extends ProjectOptions {
     readonly inline?: string;
@@ -80,14 +81,18 @@ async function query(database: Database, project: Project, sql: string): Promise
     }
 }
 
-/** DuckDB's big integers and decimals come as text; they are numbers again where JavaScript holds them exactly. */
+/** DuckDB's big integers and decimals come as text; they are numbers again where JavaScript holds every digit of them. */
 function withNumbers(row: Row, columns: readonly string[]): Row {
     const changed = columns.map((name): [string, Value] => {
         const value = row[name] ?? null;
-        const number = Number(value);
-        return [name, value !== null && Number.isFinite(number) && Math.abs(number) < 2 ** 53 ? number : value];
+        return [name, typeof value === "string" && isExact(value) ? Number(value) : value];
     });
     return { ...row, ...Object.fromEntries(changed) };
+}
+
+function isExact(digits: string): boolean {
+    const shortest = digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+    return Math.abs(Number(shortest)) < 2 ** 53 && String(Number(shortest)) === shortest;
 }
 
 async function format({ columns, rows }: Table, { output, width }: ShowOptions): Promise<string> {
@@ -97,15 +102,19 @@ async function format({ columns, rows }: Table, { output, width }: ShowOptions):
     const { table } = await import("arquero");
     const flat = (value: Value): Value => (value !== null && typeof value === "object" ? JSON.stringify(value) : value);
     const data = columns.map(({ name }): [string, Value[]] => [name, rows.map((row) => flat(row[name] ?? null))]);
-    return table(data).toCSV();
+    // Who prints it ends the last line.
+    return table(data).toCSV().replace(/\n$/, "");
 }
 
 /** Columns under their names, numbers to the right; what does not fit a terminal is left out and counted. */
 function textTable({ columns, rows }: Table, width = Number.POSITIVE_INFINITY): string {
     const cells = columns.map(({ name, isNumber }) => {
         const texts = rows.map((row) => valueText(row[name] ?? null));
-        const wide = Math.max(name.length, ...texts.map((text) => text.length));
-        const pad = (text: string): string => (isNumber ? text.padStart(wide) : text.padEnd(wide));
+        const wide = texts.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(name));
+        const pad = (text: string): string => {
+            const spaces = " ".repeat(wide - widthOf(text));
+            return isNumber ? spaces + text : text + spaces;
+        };
         return { lines: [pad(name), "-".repeat(wide), ...texts.map(pad)], wide };
     });
     let used = 0;
