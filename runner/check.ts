@@ -51,7 +51,10 @@ export async function check(
                 continue;
             }
             const found = named(node, await checkNode(database, project, node, { compiled, columns }));
-            const wrong = "problem" in found ? [found.problem] : undocumented(node, found);
+            const wrong =
+                "problem" in found
+                    ? [found.problem]
+                    : [...undocumented(node, found), ...(await breaches(database, node, found))];
             if (!("problem" in found)) columns.set(node.name, found);
             if (wrong.length > 0) failed.add(node.name);
             problems.push(...wrong);
@@ -262,4 +265,37 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         at: { file: node.file, offset: 0 },
     }));
     return [...described, ...keys];
+}
+
+/** Where a model with an enforced contract is not what it declares: columns too many, without a type, of another type. */
+async function breaches(database: Database, node: Node, found: readonly Column[]): Promise<Problem[]> {
+    if (node.kind !== "model" || !node.hasContract) return [];
+    const declared = new Map(node.columns.map((column) => [column.name.toLowerCase(), column]));
+    const problems: Problem[] = [];
+    for (const { name, type } of found) {
+        const column = declared.get(name.toLowerCase());
+        if (column === undefined) {
+            const message = `the contract of "${node.name}" has no column "${name}" (${type}), but its SQL has`;
+            problems.push({ message, at: node.declaredAt });
+        } else if (column.dataType === undefined) {
+            problems.push({ message: `the contract needs a data_type of "${name}", which is ${type}`, at: column.at });
+        } else {
+            const wanted = await canonicalType(database, column.dataType);
+            if (wanted === type) continue;
+            const is = wanted === undefined ? "which is no type" : `but it is ${type}`;
+            problems.push({ message: `the contract says that "${name}" is ${column.dataType}, ${is}`, at: column.at });
+        }
+    }
+    return problems;
+}
+
+/** A type as DuckDB names it: INTEGER for int. Undefined for what is none. */
+async function canonicalType(database: Database, type: string): Promise<string | undefined> {
+    try {
+        const [row] = await database.rows(`describe select cast(null as ${type}) as c`);
+        return String(row?.column_type);
+    } catch (error) {
+        if (error instanceof SqlError) return undefined;
+        throw error;
+    }
 }

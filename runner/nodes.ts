@@ -15,8 +15,12 @@ export interface Model {
     readonly uniqueKey: readonly string[];
     /** The file name, without ending, under which the model is exported. */
     readonly exportAs?: string;
+    /** Whether the columns must be just those that are declared, of the declared types. */
+    readonly hasContract: boolean;
     readonly description: string;
     readonly columns: readonly ColumnProperty[];
+    /** Where the YAML file names the model; its own file where none does. */
+    readonly declaredAt: Position;
     readonly tags: readonly string[];
     /** What the model reads: names of models, seeds and sources ("openlibrary.search_pages"). */
     readonly parents: readonly string[];

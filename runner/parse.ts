@@ -104,7 +104,14 @@ export function withInline(project: Project, sql: string): Project {
     failOn(problems);
     const inline: Model = {
         ...{ kind: "model", name: "inline", file, template, materialized: "ephemeral", publish: false, parents },
-        ...{ uniqueKey: [], description: "", columns: [], tags: [] },
+        ...{
+            uniqueKey: [],
+            hasContract: false,
+            declaredAt: { file, offset: 0 },
+            description: "",
+            columns: [],
+            tags: [],
+        },
     };
     return { ...project, nodes: new Map([...project.nodes, ["inline", inline]]) };
 }
@@ -194,6 +201,8 @@ function readModels(
                 materialized,
                 publish: materialized !== "ephemeral" && (own.publish ?? inherited.publish ?? true),
                 uniqueKey: [own.unique_key ?? []].flat(),
+                hasContract: own.contract?.enforced ?? false,
+                declaredAt: declared?.at ?? { file, offset: 0 },
                 ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],

@@ -111,6 +111,7 @@ const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v
 const modelConfigSchema = v.strictObject({
     ...modelConfigEntries,
     unique_key: v.optional(keys),
+    contract: v.optional(v.strictObject({ enforced: v.optional(v.boolean(), false) })),
     export: v.optional(v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })])),
     meta: v.optional(v.record(v.string(), v.unknown())),
 });
