@@ -13,9 +13,11 @@ import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan } from "./plan.ts";
+import { failOn } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
 import { closingLine, conclusion, count, explanation, resultLine } from "./report.ts";
 import { type Result, run } from "./run.ts";
+import { runUnitTests } from "./unit-tests.ts";
 
 export type Command = "build" | "run" | "test" | "seed";
 
@@ -137,10 +139,15 @@ async function checkOnce(
 ): Promise<string> {
     const content = checkedContent(project, graph, { inputs: inputsOf(project, graph, { compiled, engine }), names });
     const isKnown = memory.checked.has(content);
-    if (!isKnown) await check(database, project, { graph, compiled, names });
+    const tests = project.unitTests.filter((test) => names.has(test.model));
+    if (!isKnown) {
+        const columns = await check(database, project, { graph, compiled, names });
+        failOn(await runUnitTests(database, project, { graph, columns, tests }));
+    }
+    const also = tests.length === 0 ? "" : ` and ${count(tests.length)} unit test${tests.length === 1 ? "" : "s"}`;
     const verb = isKnown ? "Nothing to check anew in" : "Checked";
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
-    output.out(`${verb} ${count(names.size)} nodes in ${seconds} s, target ${project.target.name}`);
+    output.out(`${verb} ${count(names.size)} nodes${also} in ${seconds} s, target ${project.target.name}`);
     return content;
 }
 
@@ -167,7 +174,9 @@ export async function checkProject(
     const names = selectNodes(project, graph, { options, kinds: kindsOf.build, output });
     const database = await openSources(project, { onWait: output.note });
     try {
-        await check(database, project, { graph, compiled, names });
+        const columns = await check(database, project, { graph, compiled, names });
+        const tests = project.unitTests.filter((test) => names.has(test.model));
+        failOn(await runUnitTests(database, project, { graph, columns, tests }));
     } finally {
         database.close();
     }

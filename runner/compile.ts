@@ -9,12 +9,15 @@ import { concatenate, fromSource, type Rendered, render, type Scope, slice, type
 /** The SQL of every model and test by name: one SELECT each, in the engine's own dialect. */
 export type Compiled = ReadonlyMap<string, Rendered>;
 
-/** Renders all models and tests of a project. Ephemeral models become common table expressions of those that read them. */
-export function compile(project: Project, graph: Graph): Compiled {
+/**
+ * Renders the models and tests of a project: all, or those among `names`, which must hold what they read. Ephemeral models
+ * become common table expressions of those that read them.
+ */
+export function compile(project: Project, graph: Graph, names?: ReadonlySet<string>): Compiled {
     const compiled = new Map<string, Rendered>();
     const bodies = new Map<string, Rendered>();
     for (const node of graph.order) {
-        if (node.kind !== "model" && node.kind !== "test") continue;
+        if ((node.kind !== "model" && node.kind !== "test") || names?.has(node.name) === false) continue;
         const body = trimStatement(render(node.template, scopeOf(node, project)));
         bodies.set(node.name, body);
         compiled.set(node.name, withEphemerals(body, ephemeralsOf(node, project), bodies));

@@ -93,7 +93,13 @@ export function checkedContent(
         "columns" in node ? node.columns.map((column) => [column.name, column.dataType]) : [],
         node.kind === "model" ? node.uniqueKey : [],
     ]);
-    return hash(JSON.stringify(described));
+    const tests = project.unitTests
+        .filter((test) => names.has(test.model))
+        .map(({ at: _, ...test }) => ({
+            ...test,
+            given: test.given.map(({ input, rows }) => [input, rows]),
+        }));
+    return hash(JSON.stringify([described, tests]));
 }
 
 /** A hash of everything that people get to read: which run made each relation, its description, how it is exported. */

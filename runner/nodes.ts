@@ -1,6 +1,6 @@
 import type { Materialization, StrictConfig, StrictTarget, Var } from "./config.ts";
 import type { Position, SourceFile } from "./problem.ts";
-import type { Argument, ColumnProperty, Severity } from "./properties.ts";
+import type { Argument, ColumnProperty, Severity, UnitTest } from "./properties.ts";
 import type { Template } from "./template.ts";
 
 /** A SELECT in a file of models/. */
@@ -90,4 +90,5 @@ export interface Project {
     readonly vars: Readonly<Record<string, Var>>;
     readonly nodes: ReadonlyMap<string, Node>;
     readonly macros: ReadonlyMap<string, Macro>;
+    readonly unitTests: readonly UnitTest[];
 }

@@ -12,11 +12,11 @@ import {
     tagList,
     type Var,
 } from "./config.ts";
-import { genericTests, readSingularTest } from "./data-tests.ts";
+import { genericTests, readSingularTest, referenceOf } from "./data-tests.ts";
 import { NameChecker } from "./names.ts";
 import type { DataTest, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, formatPosition, type Position, type Problem, type SourceFile } from "./problem.ts";
-import { type Entity, type Properties, readProperties } from "./properties.ts";
+import { type Entity, type Properties, readProperties, type UnitTest } from "./properties.ts";
 import { parseTemplate } from "./template.ts";
 
 export interface ParseOptions {
@@ -85,10 +85,11 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     );
     const nodes = unique<Node>([...relations.values(), ...sourceTests, ...instances, ...singular], problems);
     rejectUnknownTests(properties, singular, problems);
+    rejectUnknownInputs(properties.unitTests, { relations: nodes, vars }, problems);
     rejectUnknownFolders(config.models, folderTree(root, "models"), problems);
     failOn(problems);
     for (const model of withParents) nodes.set(model.name, model);
-    return { root, config, target, vars, nodes, macros };
+    return { root, config, target, vars, nodes, macros, unitTests: properties.unitTests };
 }
 
 /**
@@ -139,6 +140,7 @@ function mergeProperties(all: readonly Properties[]): Properties {
         seeds: all.flatMap((p) => p.seeds),
         sources: all.flatMap((p) => p.sources),
         macros: all.flatMap((p) => p.macros),
+        unitTests: all.flatMap((p) => p.unitTests),
         tests: all.flatMap((p) => p.tests),
     };
 }
@@ -311,6 +313,36 @@ function rejectUnknownTests(properties: Properties, tests: readonly DataTest[], 
     for (const { name, at, config } of properties.tests) {
         if (known.includes(name) || config.enabled === false) continue;
         problems.push({ message: `test "${name}" has no file.${didYouMean(name, known)}`, at });
+    }
+}
+
+/** Checks the names in unit tests: the model, its inputs, the vars. */
+function rejectUnknownInputs(
+    tests: readonly UnitTest[],
+    { relations, vars }: { relations: ReadonlyMap<string, Node>; vars: Readonly<Record<string, Var>> },
+    problems: Problem[],
+): void {
+    const names = new Set<string>();
+    for (const { name, model, given, vars: overrides, at } of tests) {
+        if (names.has(name)) problems.push({ message: `there are two unit tests "${name}"`, at });
+        names.add(name);
+        if (relations.get(model)?.kind !== "model") {
+            const models = [...relations.values()].filter((node) => node.kind === "model").map((node) => node.name);
+            problems.push({ message: `unknown model "${model}".${didYouMean(model, models)}`, at });
+        }
+        for (const { input, at: place } of given) {
+            const referred = referenceOf(input);
+            if (referred !== undefined && relations.has(referred)) continue;
+            const remedy =
+                referred === undefined
+                    ? " Write ref('name') or source('source', 'table')"
+                    : didYouMean(referred, relations.keys());
+            problems.push({ message: `unknown input "${input}".${remedy}`, at: place });
+        }
+        for (const key of Object.keys(overrides)) {
+            if (!Object.hasOwn(vars, key))
+                problems.push({ message: `unknown var "${key}".${didYouMean(key, Object.keys(vars))}`, at });
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { isMap, type Node, parseDocument } from "yaml";
-import { modelConfigEntries } from "./config.ts";
+import { modelConfigEntries, type Var } from "./config.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
 
@@ -73,12 +73,29 @@ export interface MacroProperties {
     readonly at: Position;
 }
 
+/** Rows of a fixture: as objects by column, as CSV text with a header, or as a SELECT. */
+export type Rows =
+    | { readonly format: "dict"; readonly rows: readonly Readonly<Record<string, unknown>>[] }
+    | { readonly format: "csv" | "sql"; readonly text: string };
+
+/** What a model must make of given rows. */
+export interface UnitTest {
+    readonly name: string;
+    readonly model: string;
+    readonly description: string;
+    readonly given: readonly { readonly input: string; readonly rows: Rows; readonly at: Position }[];
+    readonly expected: Rows;
+    readonly vars: Readonly<Record<string, Var>>;
+    readonly at: Position;
+}
+
 /** Everything that one YAML file declares. */
 export interface Properties {
     readonly models: readonly Entity<ModelProperties>[];
     readonly seeds: readonly Entity<SeedProperties>[];
     readonly sources: readonly SourceTable[];
     readonly macros: readonly MacroProperties[];
+    readonly unitTests: readonly UnitTest[];
     readonly tests: readonly (Entity<Partial<TestConfig>> & { readonly config: Partial<TestConfig> })[];
 }
 
@@ -122,6 +139,20 @@ const seedConfigSchema = v.strictObject({
     enabled: v.optional(v.boolean(), true),
 });
 
+const rowsEntries = {
+    format: v.optional(v.picklist(["dict", "csv", "sql"]), "dict"),
+    rows: v.optional(v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]), []),
+};
+const rowsSchema = v.strictObject(rowsEntries);
+const unitTestSchema = v.strictObject({
+    name: v.string(),
+    model: v.string(),
+    ...described,
+    given: v.optional(v.array(v.strictObject({ input: v.string(), ...rowsEntries })), []),
+    expect: rowsSchema,
+    overrides: v.optional(v.strictObject({ vars: v.optional(v.record(v.string(), scalar), {}) }), {}),
+});
+
 const fileSchema = v.strictObject({
     version: v.optional(v.number()),
     models: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(modelConfigSchema, {}) })), []),
@@ -152,13 +183,14 @@ const fileSchema = v.strictObject({
         ),
         [],
     ),
+    unit_tests: v.optional(v.array(unitTestSchema), []),
     data_tests: v.optional(
         v.array(v.strictObject({ name: v.string(), ...described, config: v.optional(testConfigSchema, {}) })),
         [],
     ),
 });
 
-const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], tests: [] };
+const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], unitTests: [], tests: [] };
 
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
@@ -222,6 +254,19 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             parameters: macro.arguments.map((argument) => argument.name),
             at: at(["macros", i, "name"]),
         })),
+        unitTests: value.unit_tests.map((test, i) => ({
+            name: test.name,
+            model: test.model,
+            description: test.description,
+            given: test.given.map((given, g) => ({
+                input: given.input,
+                rows: readRows(given),
+                at: at(["unit_tests", i, "given", g, "input"]),
+            })),
+            expected: readRows(test.expect),
+            vars: test.overrides.vars ?? {},
+            at: at(["unit_tests", i, "name"]),
+        })),
         tests: value.data_tests.map((test, i) => ({
             name: test.name,
             description: test.description,
@@ -231,6 +276,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             at: at(["data_tests", i, "name"]),
         })),
     };
+}
+
+function readRows({ format, rows }: v.InferOutput<typeof rowsSchema>): Rows {
+    if (format === "dict" && typeof rows !== "string") return { format, rows };
+    return { format: format === "dict" ? "csv" : format, text: typeof rows === "string" ? rows : "" };
 }
 
 type Path = readonly (string | number)[];

@@ -121,19 +121,22 @@ same_name_checks as (
 
 author_checks as (
     select
-        subject_authors.subject,
-        count(*) as authors_total,
-        count(*) filter (where authors.author_name is null) as name_missing,
-        count(*) filter (where authors.author_kind <> 'person') as no_person,
-        count(*) filter (where authors.record_status = 'missing')
-            as record_missing,
-        count(*) filter (where authors.record_status = 'deleted')
-            as record_deleted,
-        count(*) filter (where authors.merged_author_keys is not null)
-            as merged_key
-    from subject_authors
-    inner join authors on subject_authors.author_key = authors.author_key
-    group by subject_authors.subject
+        book_checks.subject,
+        count(authors.author_key) as authors_total,
+        count(authors.author_key) filter (where authors.author_name is null)
+            as name_missing,
+        count(authors.author_key) filter (where authors.author_kind <> 'person')
+            as no_person,
+        count(authors.author_key)
+        filter (where authors.record_status = 'missing') as record_missing,
+        count(authors.author_key)
+        filter (where authors.record_status = 'deleted') as record_deleted,
+        count(authors.author_key)
+        filter (where authors.merged_author_keys is not null) as merged_key
+    from book_checks
+    left join subject_authors on book_checks.subject = subject_authors.subject
+    left join authors on subject_authors.author_key = authors.author_key
+    group by book_checks.subject
 ),
 
 quarantined as (
