@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import {
     lstat,
     mkdir,
@@ -69,7 +69,11 @@ export async function publishNews(
     const places = placesOf(project);
     const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
     const standingRun = await currentPublication(places);
-    if (standingRun !== undefined && (await currentContent(places)) === content) return { standingRun, reasons };
+    // The links are looked at too: a first publication may have been killed just before it made them.
+    const isInPlace = [places.warehouse, places.exports].every((path) => existsSync(path));
+    if (standingRun !== undefined && isInPlace && (await currentContent(places)) === content) {
+        return { standingRun, reasons };
+    }
     try {
         return { publication: await publish(database, project, { runId, content }), reasons };
     } catch (error) {

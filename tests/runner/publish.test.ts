@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { lstatSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { readHolder } from "../../common/lock.ts";
@@ -218,6 +218,15 @@ test("leaves alone what stands where the warehouse should be", async () => {
         ["warehouse.duckdb", "work.duckdb"],
         "and nothing half-done",
     );
+    toy.close();
+});
+
+test("makes the links again that a killed first publication did not come to", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    rmSync(join(toy.folder, "data/warehouse.duckdb"));
+    await toy.build();
+    assert.is(await publishedBatch(toy), 0);
     toy.close();
 });
 
