@@ -294,7 +294,10 @@ test("keeps the publication before, or has the new one, when a build is killed: 
     const outcomes = { before: 0, after: 0 };
     for (let batch = 1; batch <= 20; batch++) {
         const aimed = batch % 2 === 0;
-        await killedBuild(toy, batch, { aimed, delay: Math.random() * (aimed ? lasts.publication : lasts.whole) });
+        await killedBuild(toy, batch, {
+            aimed,
+            delay: Math.random() * 1.25 * (aimed ? lasts.publication : lasts.whole),
+        });
         const now = await publishedBatch(toy);
         assert.ok(now === standing || now === batch, `batch ${now} after a build of ${batch} over ${standing}`);
         outcomes[now === batch ? "after" : "before"]++;

@@ -289,7 +289,8 @@ test("reads a source whose name needs quotes", async () => {
 test("says who runs when a second build starts", async () => {
     const toy = toyProject({ "models/m.sql": "select count(*) as n from range(40000000) as a(i) where i % 7 = 3" });
     const first = toy.build();
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    const lock = join(toy.folder, "data", "build.lock");
+    while (!existsSync(lock)) await new Promise((resolve) => setTimeout(resolve, 1));
     const second = await toy.build().then(
         () => "built",
         (error: Error) => error.message,
