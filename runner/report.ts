@@ -1,4 +1,4 @@
-import colors from "picocolors";
+import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
 import type { Plan } from "./plan.ts";
@@ -6,6 +6,9 @@ import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
 
 // What a person reads while and after a run: one line a node, what went wrong, and dbt's closing line.
+
+// By itself picocolors also colours where CI is set, and with it what is written to a file or a pipe.
+const colors = picocolors.createColors(process.stdout.isTTY === true && picocolors.isColorSupported);
 
 const paint: Record<Status, (text: string) => string> = {
     success: colors.green,

@@ -101,6 +101,14 @@ for (const [args, code, message] of [
     });
 }
 
+test("writes no colours to a pipe, not even where CI is set", () => {
+    const command = ["build", "--full-refresh", "--project-dir", toy.folder];
+    const env = { ...process.env, CI: "true" };
+    const { stdout } = spawnSync(process.execPath, [...cli, ...command], { encoding: "utf8", cwd: root, env });
+    assert.match(stdout, /OK {5}table/);
+    assert.not.ok(stdout.includes("\u001b"));
+});
+
 test("ends quietly when its reader has enough", async () => {
     const child = spawn(
         process.execPath,
