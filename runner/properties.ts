@@ -51,11 +51,6 @@ export interface Entity<Config = unknown> {
     readonly at: Position;
 }
 
-/** How a model is written out as files beside the warehouse: `<as>.csv` and `<as>.parquet`. */
-export interface ExportConfig {
-    readonly as?: string | undefined;
-}
-
 export type ModelProperties = v.InferOutput<typeof modelConfigSchema>;
 export type SeedProperties = v.InferOutput<typeof seedConfigSchema>;
 

@@ -100,7 +100,6 @@ final as (
         work_key,
         title,
         subtitle,
-        author_keys,
         languages,
         series_names,
         series_positions,
