@@ -139,6 +139,14 @@ const rowsEntries = {
     rows: v.optional(v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]), []),
 };
 const rowsSchema = v.strictObject(rowsEntries);
+/** Objects under `format: csv` would be taken for no rows, and the test would pass for want of any. */
+function rowsMistake({ format, rows }: v.InferOutput<typeof rowsSchema>): string | undefined {
+    if (Array.isArray(rows) && rows.length === 0) return undefined;
+    if ((format === "dict") === Array.isArray(rows)) return undefined;
+    return format === "dict"
+        ? 'rows are text: say "format: csv" or "format: sql"'
+        : `rows are a list, but the format is ${format}`;
+}
 const unitTestSchema = v.strictObject({
     name: v.string(),
     model: v.string(),
@@ -231,6 +239,12 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         })),
     });
 
+    for (const [i, test] of value.unit_tests.entries()) {
+        for (const part of [...test.given, test.expect]) {
+            const message = rowsMistake(part);
+            if (message !== undefined) problems.push({ message, at: at(["unit_tests", i, "name"]) });
+        }
+    }
     return {
         models: value.models.map((item, i) => readEntity(item, withTags(item.config, item.tags), ["models", i])),
         seeds: value.seeds.map((item, i) => readEntity(item, item.config, ["seeds", i])),
@@ -274,8 +288,8 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
 }
 
 function readRows({ format, rows }: v.InferOutput<typeof rowsSchema>): Rows {
-    if (format === "dict" && typeof rows !== "string") return { format, rows };
-    return { format: format === "dict" ? "csv" : format, text: typeof rows === "string" ? rows : "" };
+    if (typeof rows === "string") return { format: format === "sql" ? "sql" : "csv", text: rows };
+    return { format: "dict", rows };
 }
 
 type Path = readonly (string | number)[];

@@ -122,6 +122,8 @@ for (const [body, message] of [
         "    model: m\n    given: [{input: \"source('sea', 'fish')\", rows: [{id: x}]}]\n    expect: {}\n",
         "could not convert string 'x' to INT32",
     ],
+    ["    model: m\n    expect: {format: csv, rows: [{id: 1}]}\n", "rows are a list, but the format is csv"],
+    ['    model: m\n    expect: {rows: "id"}\n', 'rows are text: say "format: csv" or "format: sql"'],
     ["    model: m\n    expct: {}\n", 'unknown key "expct". Did you mean "expect"?'],
 ] as const) {
     test(`says ${message}`, async () => {
