@@ -12,8 +12,12 @@ export function writeCompiled(project: Project, graph: Graph, compiled: Compiled
     for (const node of graph.order) {
         const sql = compiled.get(node.name);
         if (sql === undefined) continue;
-        const path = join(folder, node.kind === "model" ? node.file.path : `tests/${node.name}.sql`);
+        const { increment } = sql;
+        const ofModel =
+            node.kind === "model" ? (node.snapshot ? `snapshots/${node.name}.sql` : node.file.path) : undefined;
+        const path = join(folder, ofModel ?? `tests/${node.name}.sql`);
         mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, `${sql.text}\n`);
+        if (increment !== undefined) writeFileSync(path.replace(/\.sql$/, ".incremental.sql"), `${increment.text}\n`);
     }
 }

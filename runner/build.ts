@@ -8,11 +8,12 @@ import { type Database, SqlError } from "./duckdb.ts";
 import { checkedContent, inputsOf } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import { prepareHistory, recordRun, recordStatus } from "./history.ts";
+import { keptTables, restoreSnapshots } from "./kept.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf, requireSources } from "./open.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import { failOn } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
 import { closingLine, conclusion, count, explanation, resultLine } from "./report.ts";
@@ -93,11 +94,19 @@ interface Job {
 
 async function buildIn(database: Database, job: Job): Promise<Outcome> {
     const { command, options, output, project, graph, compiled, names, started } = job;
-    const memory = await recall(database, project, { onWait: output.note });
+    let memory = await recall(database, project, { onWait: output.note });
+    if (options.explain !== true) {
+        const restored = await restoreSnapshots(database, project, { memory, names, onWait: output.note });
+        if (restored.length > 0) {
+            output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
+            memory = await recall(database, project, { onWait: output.note });
+        }
+    }
     const engine = String(await database.value("select version()"));
-    const sound = await checkOnce(database, job, { memory, engine });
+    const kept = keptTables(project, memory, { names, fullRefresh: options.fullRefresh });
+    const sound = await checkOnce(database, job, { memory, engine, kept });
     const all = command === "test" ? "tests were asked for" : options.fullRefresh ? "--full-refresh" : undefined;
-    const plan = makePlan(project, graph, { names, compiled, engine, memory, all });
+    const plan = makePlan(project, graph, { names, compiled, engine, memory, kept, all });
     if (options.explain) {
         output.out(explanation(plan));
         return { ok: true, results: [] };
@@ -109,7 +118,9 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         await rememberChecked(database, sound);
         const thisRun = { runId: newRunId(), command, startedAt: new Date().toISOString() };
         const { runId } = thisRun;
-        const results = await run(database, project, { graph, compiled, plan, runId, onResult: teller(job) });
+        const results = await run(database, project, {
+            ...{ graph, compiled, plan, standing: memory.relations, ...thisRun, onResult: teller(job) },
+        });
         const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
         const hasRun = results.some(({ status }) => status !== "reused");
         if (hasRun) await recordRun(database, project, { run: thisRun, status: ok ? "success" : "error", results });
@@ -135,13 +146,17 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
 async function checkOnce(
     database: Database,
     { output, project, graph, compiled, names, started }: Job,
-    { memory, engine }: { memory: Memory; engine: string },
+    { memory, engine, kept }: { memory: Memory; engine: string; kept: Plan["kept"] },
 ): Promise<string> {
-    const content = checkedContent(project, graph, { inputs: inputsOf(project, graph, { compiled, engine }), names });
+    const content = checkedContent(project, graph, {
+        inputs: inputsOf(project, graph, { compiled, engine }),
+        names,
+        kept,
+    });
     const isKnown = memory.checked.has(content);
     const tests = project.unitTests.filter((test) => names.has(test.model));
     if (!isKnown) {
-        const columns = await check(database, project, { graph, compiled, names });
+        const columns = await check(database, project, { graph, compiled, names, kept });
         failOn(await runUnitTests(database, project, { graph, columns, tests }));
     }
     const also = tests.length === 0 ? "" : ` and ${count(tests.length)} unit test${tests.length === 1 ? "" : "s"}`;

@@ -2,22 +2,27 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import { type Compiled, relationOf } from "./compile.ts";
-import { type Database, identifier, SqlError } from "./duckdb.ts";
+import { type Column, columnsOf, type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
+import { incrementMistake, schemaChange } from "./incremental.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
 import { readSeed, seedProblemOf, seedProblems, seedRows } from "./seeds.ts";
+import { snapshotColumns, snapshotMistake, snapshotRows } from "./snapshot.ts";
 import { parseQuery } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
 
-export interface Column {
-    readonly name: string;
-    readonly type: string;
-}
-
 /** The columns of every relation that was checked, by the node's name. */
 export type Columns = ReadonlyMap<string, readonly Column[]>;
+
+export interface CheckOptions {
+    readonly graph: Graph;
+    readonly compiled: Compiled;
+    readonly names: Iterable<string>;
+    /** The columns of tables that go on from what stands: what reads them finds those, changed as decided. */
+    readonly kept?: ReadonlyMap<string, readonly Column[]>;
+}
 
 /**
  * Binds every model and test among `names`, and all that they read, against empty tables, with DuckDB's own binder:
@@ -29,7 +34,7 @@ export type Columns = ReadonlyMap<string, readonly Column[]>;
 export async function check(
     database: Database,
     project: Project,
-    { graph, compiled, names }: { graph: Graph; compiled: Compiled; names: Iterable<string> },
+    { graph, compiled, names, kept = new Map() }: CheckOptions,
 ): Promise<Columns> {
     const problems: Problem[] = [];
     const columns = new Map<string, readonly Column[]>();
@@ -50,7 +55,7 @@ export async function check(
                 problems.push(...unreadable);
                 continue;
             }
-            const found = named(node, await checkNode(database, project, node, { compiled, columns }));
+            const found = named(node, await checkNode(database, project, node, { compiled, columns, kept }));
             const wrong =
                 "problem" in found
                     ? [found.problem]
@@ -87,7 +92,7 @@ async function checkNode(
     database: Database,
     project: Project,
     node: Node,
-    { compiled, columns }: { compiled: Compiled; columns: Columns },
+    { compiled, columns, kept }: { compiled: Compiled; columns: Columns; kept: Columns },
 ): Promise<Found> {
     if (node.kind === "source") return sourceColumns(database, project, node);
     if (node.kind === "seed") return seedColumns(database, project, node);
@@ -97,21 +102,77 @@ async function checkNode(
     if (mistake !== undefined) return { problem: mistake };
     const threshold = node.kind === "test" ? await thresholdMistake(database, node) : undefined;
     if (threshold !== undefined) return { problem: threshold };
+    const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
+    const bind = async (text: Rendered, before: string, after: string): Promise<Problem | undefined> => {
+        try {
+            await database.run(`${before}${text.text}${after}`);
+            return undefined;
+        } catch (error) {
+            return problemOf(error, text, { prefix: before.length, known });
+        }
+    };
     // `explain` binds too, and unlike a table it takes a test's columns of one name.
-    const before = node.kind === "test" ? "explain\n" : `create table ${identifier(node.name)} as\n`;
-    const after = node.kind === "test" ? "" : "\nwith no data";
-    try {
-        await database.run(`${before}${sql.text}${after}`);
-    } catch (error) {
-        const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
-        return { problem: problemOf(error, sql, { prefix: before.length, known }) };
+    if (node.kind === "test") {
+        const problem = await bind(sql, "explain\n", "");
+        return problem === undefined ? [] : { problem };
     }
-    if (node.kind === "test") return [];
-    const found = await columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
-    const repeated = await repeatedColumn(database, found, sql);
-    if (repeated === undefined) return found;
-    const message = `there are two columns "${repeated}": name one of them otherwise`;
-    return { problem: problemOf(new SqlError(message, {}), sql) };
+    const untold = node.snapshot === undefined ? undefined : misnamed(node, known).at(0);
+    if (untold !== undefined) return { problem: untold };
+    const rows = node.snapshot === undefined ? { before: "", after: "" } : snapshotRows(node, "2000-01-01T00:00:00Z");
+    const table = `shelfmark_check.main.${identifier(node.name)}`;
+    const unbound = await bind(sql, `create table ${table} as\n${rows.before}`, `${rows.after}\nwith no data`);
+    if (unbound !== undefined) return { problem: unbound };
+    const made = await columnsOf(database, table);
+    const repeated = await repeatedColumn(database, made, sql);
+    if (repeated !== undefined) {
+        const message = `there are two columns "${repeated}": name one of them otherwise`;
+        return { problem: problemOf(new SqlError(message, {}), sql) };
+    }
+    const timeless = node.incremental?.window === undefined ? undefined : windowMistake(node, made);
+    if (timeless !== undefined) return { problem: timeless };
+    const standing = kept.get(node.name);
+    if (standing !== undefined) await emptyTable(database, table, standing);
+    if (sql.increment !== undefined) {
+        const mistake =
+            (await queryMistake(database, project, node, sql.increment)) ??
+            (await bind(sql.increment, "explain\n", ""));
+        if (mistake !== undefined) return { problem: mistake };
+        const other = incrementMistake(made, await columnsOf(database, sql.increment.text));
+        if (other !== undefined) return { problem: problemOf(new SqlError(other, {}), sql) };
+    }
+    if (standing === undefined) return made;
+    const result = columnsAfter(node, { kept: standing, made });
+    if (typeof result === "string") return { problem: { message: result, at: node.declaredAt } };
+    await emptyTable(database, table, result);
+    return result;
+}
+
+/** What a table that goes on from what stands has afterwards, or why it can't. */
+function columnsAfter(
+    model: Model,
+    columns: { kept: readonly Column[]; made: readonly Column[] },
+): readonly Column[] | string {
+    if (model.snapshot !== undefined) {
+        return snapshotMistake(model.name, columns) ?? snapshotColumns(columns.kept, columns.made);
+    }
+    const change = schemaChange(model, columns);
+    return typeof change === "string" ? change : change.result;
+}
+
+/** The time of a window must be one. */
+function windowMistake(model: Model, made: readonly Column[]): Problem | undefined {
+    const name = model.incremental?.window?.eventTime ?? "";
+    const type = made.find((column) => column.name.toLowerCase() === name.toLowerCase())?.type;
+    if (type === undefined || /^(DATE|TIMESTAMP)/.test(type)) return undefined;
+    return {
+        message: `event_time is "${name}", which is ${type}; expected a date or a timestamp`,
+        at: model.declaredAt,
+    };
+}
+
+async function emptyTable(database: Database, table: string, columns: readonly Column[]): Promise<void> {
+    const list = columns.map(({ name, type }) => `${identifier(name)} ${type}`).join(", ");
+    await database.run(`create or replace table ${table} (${list})`);
 }
 
 /** DuckDB makes a, a_1 of two columns a; only the query itself tells that from columns that are called so. */
@@ -149,8 +210,11 @@ async function queryMistake(
     const syntax = await parseQuery(database, sql.text);
     if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax), sql);
     const parents = node.parents.map((name) => project.nodes.get(name)).filter((parent) => parent !== undefined);
+    // An incremental run reads the model itself.
     const allowed = new Set(
-        readable(parents, project).map((parent) => relationOf(parent).replaceAll('"', "").toLowerCase()),
+        [...readable(parents, project), ...(node.kind === "model" ? [node] : [])].map((parent) =>
+            relationOf(parent).replaceAll('"', "").toLowerCase(),
+        ),
     );
     const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
     if (stray === undefined) return undefined;
@@ -188,12 +252,6 @@ export function problemOf(
     const list = known.length === 0 ? "" : ` Columns at hand: ${[...new Set(known)].join(", ")}`;
     const remedy = didYouMean(name, [...near, ...known]) || list;
     return { message: `unknown column "${name}".${remedy}`, ...place };
-}
-
-/** The columns of a relation that stands in the database. @throws SqlError */
-export async function columnsOf(database: Database, relation: string): Promise<Column[]> {
-    const rows = await database.rows(`describe ${relation}`);
-    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
 }
 
 async function sourceColumns(database: Database, project: Project, source: Source): Promise<Found> {
@@ -260,11 +318,29 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         .filter((column: ColumnProperty) => missing(column.name))
         .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
     if (node.kind !== "model") return described;
-    const keys = node.uniqueKey.filter(missing).map((name) => ({
-        message: `unique_key names a column "${name}" that "${node.name}" has not.${didYouMean(name, names)}`,
-        at: { file: node.file, offset: 0 },
-    }));
-    return [...described, ...keys];
+    return [...described, ...misnamed(node, names)];
+}
+
+/** Columns that the settings of a model or a snapshot name, but are not there. */
+function misnamed(model: Model, names: readonly string[]): Problem[] {
+    const { name, uniqueKey, incremental, snapshot, declaredAt } = model;
+    const checked = snapshot?.strategy === "check" && snapshot.checkColumns !== "all" ? snapshot.checkColumns : [];
+    const settings = {
+        unique_key: uniqueKey,
+        updated_at: snapshot?.strategy === "timestamp" ? [snapshot.updatedAt] : [],
+        event_time: incremental?.window === undefined ? [] : [incremental.window.eventTime],
+        merge_update_columns: incremental?.mergeUpdate ?? [],
+        merge_exclude_columns: incremental?.mergeExclude ?? [],
+        check_cols: checked,
+    };
+    return Object.entries(settings).flatMap(([setting, columns]) =>
+        columns
+            .filter((column) => !names.some((known) => known.toLowerCase() === column.toLowerCase()))
+            .map((column) => ({
+                message: `${setting} names a column "${column}" that "${name}" has not.${didYouMean(column, names)}`,
+                at: declaredAt,
+            })),
+    );
 }
 
 /** Where a model with an enforced contract is not what it declares: columns too many, without a type, of another type. */

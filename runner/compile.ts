@@ -4,25 +4,52 @@ import type { Graph } from "./graph.ts";
 import type { DataTest, Model, Node, Project } from "./nodes.ts";
 import type { Argument } from "./properties.ts";
 import { endOfStatement } from "./syntax.ts";
-import { concatenate, fromSource, type Rendered, render, type Scope, slice, type Template } from "./template.ts";
+import {
+    concatenate,
+    fromSource,
+    type Rendered,
+    render,
+    type Scope,
+    slice,
+    type Template,
+    tagsOf,
+} from "./template.ts";
+
+/** The SQL of a model or test. Where an incremental run of the model reads something else, `increment` is that. */
+export interface NodeSql extends Rendered {
+    readonly increment?: Rendered;
+}
 
 /** The SQL of every model and test by name: one SELECT each, in the engine's own dialect. */
-export type Compiled = ReadonlyMap<string, Rendered>;
+export type Compiled = ReadonlyMap<string, NodeSql>;
 
 /**
  * Renders the models and tests of a project: all, or those among `names`, which must hold what they read. Ephemeral models
  * become common table expressions of those that read them.
  */
 export function compile(project: Project, graph: Graph, names?: ReadonlySet<string>): Compiled {
-    const compiled = new Map<string, Rendered>();
+    const compiled = new Map<string, NodeSql>();
     const bodies = new Map<string, Rendered>();
     for (const node of graph.order) {
         if ((node.kind !== "model" && node.kind !== "test") || names?.has(node.name) === false) continue;
-        const body = trimStatement(render(node.template, scopeOf(node, project)));
-        bodies.set(node.name, body);
-        compiled.set(node.name, withEphemerals(body, ephemeralsOf(node, project), bodies));
+        const rendered = (isIncremental: boolean): Rendered => {
+            const body =
+                node.kind === "model" && node.snapshot !== undefined
+                    ? allOf(node, project)
+                    : trimStatement(render(node.template, scopeOf(node, project, isIncremental)));
+            if (!isIncremental) bodies.set(node.name, body);
+            return withEphemerals(body, ephemeralsOf(node, project), bodies);
+        };
+        const differs = [...tagsOf(node.template.parts)].some((tag) => tag.kind === "section");
+        compiled.set(node.name, { ...rendered(false), ...(differs ? { increment: rendered(true) } : {}) });
     }
     return compiled;
+}
+
+/** A snapshot takes all of its relation; what is wrong with that is wrong where it is declared. */
+function allOf({ parents: [name = ""], declaredAt }: Model, project: Project): Rendered {
+    const parent = project.nodes.get(name);
+    return fromSource(`select * from ${parent === undefined ? name : relationOf(parent)}`, declaredAt, false);
 }
 
 /** How SQL names a node: `main.dim_books`, `landing.openlibrary.search_pages`, or the expression of an ephemeral model. */
@@ -40,12 +67,13 @@ function expressionName(model: Model): string {
     return `ephemeral__${model.name}`;
 }
 
-function scopeOf(node: Model | DataTest, project: Project): Scope {
+function scopeOf(node: Model | DataTest, project: Project, isIncremental: boolean): Scope {
     const relation = (name: string): string => {
         const found = project.nodes.get(name);
         return found === undefined ? name : relationOf(found);
     };
     return {
+        isIncremental,
         macro: (name) => {
             const macro = project.macros.get(name);
             if (macro === undefined) throw new Error(`macro ${name} was not checked`);
@@ -55,6 +83,8 @@ function scopeOf(node: Model | DataTest, project: Project): Scope {
             const [kind = "", ...rest] = name.split(".");
             if (kind === "vars") return String(project.vars[rest.join(".")]);
             if (kind === "ref" || kind === "source") return relation(rest.join("."));
+            if (name === "this") return relationOf(node);
+            if (node.kind === "model" && name === "window_start") return `(${windowStart(node)})`;
             if (node.kind !== "test") throw new Error(`name ${name} was not checked`);
             // What a generic test is given stands in the YAML file, so that is where its mistakes are.
             return fromSource(
@@ -64,6 +94,13 @@ function scopeOf(node: Model | DataTest, project: Project): Scope {
             );
         },
     };
+}
+
+/** The query for the time from which on a windowed model is made anew. */
+export function windowStart(model: Model): string {
+    const { eventTime, batchSize, lookback } = model.incremental?.window ?? {};
+    const newest = `date_trunc('${batchSize}', max(${eventTime}))`;
+    return `select ${newest} - interval '${lookback}' ${batchSize} from ${relationOf(model)}`;
 }
 
 function testValue(test: DataTest, name: string, relation: (name: string) => string): string {

@@ -6,12 +6,13 @@ import { messageOf, PipelineError } from "../common/errors.ts";
 import { didYouMean } from "../common/nearest.ts";
 import { validate } from "./validate.ts";
 
-export type Materialization = "view" | "table" | "ephemeral";
+/** How a model is kept. A snapshot is declared in YAML, every other one is set for a folder or a model. */
+export type Materialization = "view" | "table" | "incremental" | "ephemeral" | "snapshot";
 
 /** What can be configured of a model, for a folder in pipeline.config.ts or for one model in its YAML `config:`. */
 export interface ModelConfig {
-    /** How the model is kept: `view` (default), `table`, or `ephemeral` (inlined where it is used). */
-    readonly materialized?: Materialization;
+    /** `view` (default), `table`, `incremental` (a table that grows), or `ephemeral` (inlined where it is used). */
+    readonly materialized?: Exclude<Materialization, "snapshot">;
     /** Whether readers of the warehouse see it. Default: true. */
     readonly publish?: boolean;
     /** A disabled model is as good as absent. Default: true. */
@@ -51,7 +52,7 @@ export interface Target {
 const varsSchema = v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]));
 
 export const modelConfigEntries = {
-    materialized: v.optional(v.picklist(["view", "table", "ephemeral"])),
+    materialized: v.optional(v.picklist(["view", "table", "incremental", "ephemeral"])),
     publish: v.optional(v.boolean()),
     enabled: v.optional(v.boolean()),
     tags: v.optional(v.union([v.string(), v.array(v.string())])),

@@ -5,6 +5,11 @@ import { messageOf, PipelineError } from "../common/errors.ts";
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type Row = Record<string, Value>;
 
+export interface Column {
+    readonly name: string;
+    readonly type: string;
+}
+
 /** What DuckDB said against a statement. `offset` counts UTF-16 code units in the statement's text. */
 export class SqlError extends Error {
     override readonly name = "SqlError";
@@ -23,6 +28,16 @@ export class SqlError extends Error {
         super(message, { cause });
         this.offset = offset;
         this.unknownColumn = unknownColumn;
+    }
+
+    /** The same error as one of the text that begins `prefix` code units later. */
+    after(prefix: number): SqlError {
+        const { message, offset, unknownColumn, cause } = this;
+        return new SqlError(message, {
+            offset: offset === undefined ? undefined : Math.max(0, offset - prefix),
+            unknownColumn,
+            cause,
+        });
     }
 }
 
@@ -115,6 +130,12 @@ export class Database {
         this.connection.closeSync();
         this.instance.closeSync();
     }
+}
+
+/** The columns of a relation that stands in the database. @throws SqlError */
+export async function columnsOf(database: Database, relation: string): Promise<Column[]> {
+    const rows = await database.rows(`describe ${relation}`);
+    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
 }
 
 interface JsonError {

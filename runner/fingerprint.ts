@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Compiled } from "./compile.ts";
+import type { Column } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Model, Node, Project, Seed } from "./nodes.ts";
 
@@ -46,12 +47,19 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
             "its settings": hash(JSON.stringify([node.columnTypes, node.delimiter])),
         };
     }
-    const sql = hash(withoutComments(compiled.get(node.name)?.text ?? ""));
+    const { text = "", increment } = compiled.get(node.name) ?? {};
+    const isIncremental = node.kind === "model" && node.incremental !== undefined;
+    const sql = hash(withoutComments(isIncremental ? [text, increment?.text ?? ""].join("\n") : text));
     if (node.kind === "test") {
         const { severity, warnIf, errorIf, limit } = node;
         return { "its SQL": sql, "its settings": JSON.stringify([severity, warnIf, errorIf, limit]) };
     }
-    return { "its SQL": sql, "its materialization": node.materialized };
+    const settings = node.incremental ?? node.snapshot;
+    return {
+        "its SQL": sql,
+        "its materialization": node.materialized,
+        ...(settings === undefined ? {} : { "its settings": hash(JSON.stringify(settings)) }),
+    };
 }
 
 /** What the file of a source holds is taken for unchanged while its size, time and place are: it is only ever replaced. */
@@ -83,7 +91,16 @@ export function volatileFunction(sql: string): string | undefined {
 export function checkedContent(
     project: Project,
     graph: Graph,
-    { inputs, names }: { inputs: ReadonlyMap<string, Inputs>; names: ReadonlySet<string> },
+    {
+        inputs,
+        names,
+        kept,
+    }: {
+        inputs: ReadonlyMap<string, Inputs>;
+        names: ReadonlySet<string>;
+        /** The columns of tables that go on from what stands. */
+        kept: ReadonlyMap<string, readonly Column[]>;
+    },
 ): string {
     const needed = reach(graph.parents, names);
     const nodes = [...project.nodes.values()].filter((node) => needed.has(node.name));
@@ -99,7 +116,7 @@ export function checkedContent(
             ...test,
             given: test.given.map(({ input, rows }) => [input, rows]),
         }));
-    return hash(JSON.stringify([described, tests]));
+    return hash(JSON.stringify([described, tests, [...kept]]));
 }
 
 /** A hash of everything that people get to read: which run made each relation, its description, how it is exported. */

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Database, literal } from "./duckdb.ts";
+import { type Column, type Database, literal } from "./duckdb.ts";
 import type { Inputs } from "./fingerprint.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, type OpenOptions, placesOf, workCatalog } from "./open.ts";
@@ -16,11 +16,17 @@ export interface Remembered {
     readonly inputs: Inputs;
 }
 
+/** A relation of the work file. */
+export interface Standing {
+    readonly kind: "table" | "view";
+    readonly columns: readonly Column[];
+}
+
 /** What the work file knows of earlier runs, for the builder's own use. */
 export interface Memory {
     readonly nodes: ReadonlyMap<string, Remembered>;
     /** Models and seeds that stand in the work file. */
-    readonly relations: ReadonlySet<string>;
+    readonly relations: ReadonlyMap<string, Standing>;
     /** The contents that were found sound (`checkedContent`). */
     readonly checked: ReadonlySet<string>;
 }
@@ -38,7 +44,7 @@ export async function prepareMemory(database: Database): Promise<void> {
 
 /** Reads the memory of a work file without holding it. Before the first run there is nothing in it. */
 export async function recall(database: Database, project: Project, options: OpenOptions): Promise<Memory> {
-    if (!existsSync(placesOf(project).work)) return { nodes: new Map(), relations: new Set(), checked: new Set() };
+    if (!existsSync(placesOf(project).work)) return { nodes: new Map(), relations: new Map(), checked: new Set() };
     await attachWork(database, project, { write: false, ...options });
     try {
         return await readMemory(database);
@@ -50,13 +56,13 @@ export async function recall(database: Database, project: Project, options: Open
 
 /** Reads the memory of the work file that is attached. */
 export async function readMemory(database: Database): Promise<Memory> {
-    const standing = await database.rows(
-        `select table_schema as schema, table_name as name from information_schema.tables
-         where table_catalog = ${literal(workCatalog)}`,
-    );
-    const names = (schema: string): string[] =>
-        standing.filter((row) => row.schema === schema).map((row) => String(row.name));
-    const has = names("meta").includes("memory");
+    const has =
+        Number(
+            await database.value(
+                `select count(*) from duckdb_tables() where database_name = ${literal(workCatalog)}
+                 and schema_name = 'meta' and table_name = 'memory'`,
+            ),
+        ) > 0;
     const nodes = has ? await database.rows("select node, state, run_id, inputs from meta.memory") : [];
     const checked = has ? await database.rows("select content from meta.checked") : [];
     return {
@@ -70,9 +76,27 @@ export async function readMemory(database: Database): Promise<Memory> {
                 },
             ]),
         ),
-        relations: new Set(names("main")),
+        relations: await standingRelations(database),
         checked: new Set(checked.map((row) => String(row.content))),
     };
+}
+
+async function standingRelations(database: Database): Promise<ReadonlyMap<string, Standing>> {
+    const rows = await database.rows(
+        `select c.table_name as relation, c.column_name as name, c.data_type as type, v.view_name is not null as is_view
+         from duckdb_columns() as c
+         left join duckdb_views() as v
+             on v.database_name = c.database_name and v.schema_name = c.schema_name and v.view_name = c.table_name
+         where c.database_name = ${literal(workCatalog)} and c.schema_name = 'main'
+         order by c.table_name, c.column_index`,
+    );
+    const standing = new Map<string, { kind: Standing["kind"]; columns: Column[] }>();
+    for (const { relation, name, type, is_view } of rows) {
+        const found = standing.get(String(relation)) ?? { kind: is_view === true ? "view" : "table", columns: [] };
+        found.columns.push({ name: String(name), type: String(type) });
+        standing.set(String(relation), found);
+    }
+    return standing;
 }
 
 /** Keeps what became of nodes. To be called in the transaction that changes their data, so that both stand or neither. */

@@ -2,7 +2,7 @@ import { didYouMean } from "../common/nearest.ts";
 import type { Var } from "./config.ts";
 import type { Macro, Node } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
-import { type Template, tagsOf } from "./template.ts";
+import { incrementalSection, type Part, type Template, tagsOf } from "./template.ts";
 
 /** Checks every name in a template and gives what the template reads, macros included. */
 export class NameChecker {
@@ -29,7 +29,9 @@ export class NameChecker {
         for (const tag of tagsOf(template.parts)) {
             const at = { file: template.file, offset: tag.start };
             const report = (message: string): void => void this.problems.push({ message, at });
-            if (tag.kind === "call") {
+            if (tag.kind === "section") {
+                if (!own.includes(tag.name)) report(`{{#${tag.name}}} has a meaning in models only`);
+            } else if (tag.kind === "call") {
                 const macro = this.macro(tag.name, tag.args.length, report);
                 if (macro === undefined) continue;
                 if (this.reaches(macro, within ?? "", new Set())) report(`macro "${tag.name}" calls itself`);
@@ -40,6 +42,17 @@ export class NameChecker {
             }
         }
         return [...parents];
+    }
+
+    /** A model's template: `{{this}}` is what an incremental run finds there, `{{window_start}}` from when on it replaces. */
+    checkModel(template: Template, hasWindow: boolean): string[] {
+        const own = ["this", ...(hasWindow ? ["window_start"] : [])];
+        for (const tag of outsideOfIncremental(template.parts)) {
+            if (tag.kind !== "value" || !own.includes(tag.name)) continue;
+            const message = `"${tag.name}" means nothing in a first run: write it inside {{#incremental}}...{{/incremental}}`;
+            this.problems.push({ message, at: { file: template.file, offset: tag.start } });
+        }
+        return this.check(template, [...own, incrementalSection]);
     }
 
     private macro(name: string, given: number, report: (message: string) => void): Macro | undefined {
@@ -73,6 +86,10 @@ export class NameChecker {
             }
             if (name.startsWith("config(")) {
                 report('settings do not stand in a model: write them below "config:" in a YAML file beside it');
+                return undefined;
+            }
+            if (name === "window_start") {
+                report('"window_start" needs an incremental model with an "event_time" in its config');
                 return undefined;
             }
             const known = [...own, ...["ref.", "source.", "vars."].map((prefix) => `${prefix}${target || name}`)];
@@ -111,5 +128,15 @@ export class NameChecker {
             return target !== undefined && this.relations.has(target) ? [target] : [];
         });
         return [...own, ...this.calledBy(macro).flatMap((called) => this.parentsOf(called, seen))];
+    }
+}
+
+/** The tags that count in a first run too. */
+function* outsideOfIncremental(parts: readonly Part[]): Generator<Exclude<Part, { kind: "text" }>> {
+    for (const part of parts) {
+        if (part.kind === "text") continue;
+        yield part;
+        if (part.kind === "call") for (const arg of part.args) yield* outsideOfIncremental(arg);
+        if (part.kind === "section" && part.isInverted) yield* outsideOfIncremental(part.parts);
     }
 }

@@ -3,13 +3,39 @@ import type { Position, SourceFile } from "./problem.ts";
 import type { Argument, ColumnProperty, Severity, UnitTest } from "./properties.ts";
 import type { Template } from "./template.ts";
 
-/** A SELECT in a file of models/. */
+/** How an incremental model takes in the rows of a run, in dbt's terms. */
+export interface Incremental {
+    readonly strategy: "append" | "delete+insert" | "merge" | "microbatch";
+    /** What becomes of columns that the SQL has and the kept table has not, or the other way round. */
+    readonly onSchemaChange: "fail" | "ignore" | "append_new_columns" | "sync_all_columns";
+    /** Whether --full-refresh makes it anew. */
+    readonly fullRefresh: boolean;
+    /** Columns that a merge sets, or leaves as they are. */
+    readonly mergeUpdate?: readonly string[];
+    readonly mergeExclude?: readonly string[];
+    /** Of microbatch: what is `lookback` batches before the newest batch or later is made anew. */
+    readonly window?: { readonly eventTime: string; readonly batchSize: BatchSize; readonly lookback: number };
+}
+
+/** How a snapshot tells that a row has changed, and what it makes of rows that are gone, in dbt's terms. */
+export type Snapshot = { readonly hardDeletes: "ignore" | "invalidate" | "new_record" } & (
+    | { readonly strategy: "timestamp"; readonly updatedAt: string }
+    | { readonly strategy: "check"; readonly checkColumns: "all" | readonly string[] }
+);
+
+export type BatchSize = "hour" | "day" | "month" | "year";
+
+/** A SELECT in a file of models/, or a snapshot, which is declared in YAML and takes all of one relation. */
 export interface Model {
     readonly kind: "model";
     readonly name: string;
     readonly file: SourceFile;
     readonly template: Template;
     readonly materialized: Materialization;
+    /** Of incremental models only. */
+    readonly incremental?: Incremental;
+    /** Of snapshots only; what they take is their one parent. */
+    readonly snapshot?: Snapshot;
     readonly publish: boolean;
     /** The columns that tell the rows apart; exports are sorted by them, failing rows are named by them. */
     readonly uniqueKey: readonly string[];

@@ -14,10 +14,10 @@ import {
 } from "./config.ts";
 import { genericTests, readSingularTest, referenceOf } from "./data-tests.ts";
 import { NameChecker } from "./names.ts";
-import type { DataTest, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
+import type { DataTest, Incremental, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, formatPosition, type Position, type Problem, type SourceFile } from "./problem.ts";
-import { type Entity, type Properties, readProperties, type UnitTest } from "./properties.ts";
-import { parseTemplate } from "./template.ts";
+import { type Entity, type ModelProperties, type Properties, readProperties, type UnitTest } from "./properties.ts";
+import { incrementalSection, parseTemplate } from "./template.ts";
 
 export interface ParseOptions {
     readonly target?: string | undefined;
@@ -60,20 +60,34 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
         ]),
     );
     const models = readModels(inFolder("models", ".sql"), properties, config, problems);
+    const snapshots = properties.snapshots
+        .filter(({ config: { enabled } }) => enabled)
+        .map((declared) => readSnapshot(declared, problems));
     const seeds = readSeeds(inFolder("seeds", ".csv"), properties);
     const sources = properties.sources.map(toSource);
     // Reported once, with the tests, below.
-    const relations = unique([...models, ...seeds, ...sources], []);
+    const relations = unique([...models, ...snapshots, ...seeds, ...sources], []);
     rejectUndeclared(properties, relations, problems);
 
     const names = new NameChecker(relations, macros, vars, problems);
     for (const macro of macros.values()) names.check(macro.template, macro.parameters, macro.name);
-    const withParents = models.map((model): Model => ({ ...model, parents: names.check(model.template) }));
+    const withParents = models.map(
+        (model): Model => ({
+            ...model,
+            parents: names.checkModel(model.template, model.incremental?.window !== undefined),
+        }),
+    );
+    for (const { parents, declaredAt } of snapshots) {
+        for (const parent of parents.filter((name) => !relations.has(name))) {
+            const message = `unknown relation "${parent}".${didYouMean(parent, relations.keys())}`;
+            problems.push({ message, at: declaredAt });
+        }
+    }
     const singular = inFolder("tests", ".sql")
         .filter((file) => !file.path.startsWith("tests/generic/"))
         .map((file) => readSingularTest(file, properties, names, problems))
         .filter((test) => test !== undefined);
-    const instances = [...models, ...seeds].flatMap((node) =>
+    const instances = [...models, ...snapshots, ...seeds].flatMap((node) =>
         genericTests(node, testsOf(node, properties), { generic, names, relations, problems }),
     );
     const sourceTests = sources.flatMap((source) =>
@@ -137,6 +151,7 @@ function readFiles(path: string, prefix: string, inner: (folder: string) => Sour
 function mergeProperties(all: readonly Properties[]): Properties {
     return {
         models: all.flatMap((p) => p.models),
+        snapshots: all.flatMap((p) => p.snapshots),
         seeds: all.flatMap((p) => p.seeds),
         sources: all.flatMap((p) => p.sources),
         macros: all.flatMap((p) => p.macros),
@@ -154,6 +169,12 @@ function readMacros(files: SourceFile[], properties: Properties, problems: Probl
         const declared = properties.macros.find((macro) => macro.name === name);
         // The engine's own file takes the place of the one for all engines.
         if (macros.has(name) && folder.length === 0) continue;
+        if (name === incrementalSection) {
+            problems.push({
+                message: `"${name}" is no name for a macro: it is a section of models`,
+                at: { file, offset: 0 },
+            });
+        }
         macros.set(name, {
             name,
             template: parseTemplate(file, problems),
@@ -190,6 +211,8 @@ function readModels(
                 ...atOf(declared),
             });
         }
+        const incremental = materialized === "incremental" ? readIncremental(own) : undefined;
+        if (typeof incremental === "string") problems.push({ message: incremental, ...atOf(declared) });
         if (exported?.as !== undefined && !fileForm.test(exported.as)) {
             const message = `"${exported.as}" is no name for a file: use letters, digits, "_", "-" and "."`;
             problems.push({ message, ...atOf(declared) });
@@ -201,6 +224,7 @@ function readModels(
                 file,
                 template: parseTemplate(file, problems),
                 materialized,
+                ...(incremental === undefined || typeof incremental === "string" ? {} : { incremental }),
                 publish: materialized !== "ephemeral" && (own.publish ?? inherited.publish ?? true),
                 uniqueKey: [own.unique_key ?? []].flat(),
                 hasContract: own.contract?.enforced ?? false,
@@ -213,6 +237,67 @@ function readModels(
             },
         ];
     });
+}
+
+/** A snapshot as a model that has no SQL of its own. */
+function readSnapshot(
+    { name, relation, config, at, file, description, columns }: Properties["snapshots"][number],
+    problems: Problem[],
+): Model {
+    const parent = referenceOf(relation);
+    if (parent === undefined) {
+        problems.push({ message: `relation is "${relation}"; expected ref('name') or source('source', 'table')`, at });
+    }
+    const { updated_at: updatedAt, check_cols: checkColumns, strategy, hard_deletes: hardDeletes } = config;
+    const [wanted, given] = strategy === "timestamp" ? ["updated_at", updatedAt] : ["check_cols", checkColumns];
+    if (given === undefined) problems.push({ message: `a snapshot of strategy "${strategy}" needs "${wanted}"`, at });
+    const exported = config.export === true ? {} : config.export || undefined;
+    return {
+        kind: "model",
+        name,
+        file,
+        template: { file, parts: [] },
+        materialized: "snapshot",
+        snapshot:
+            strategy === "timestamp"
+                ? { strategy, hardDeletes, updatedAt: updatedAt ?? "" }
+                : { strategy, hardDeletes, checkColumns: checkColumns ?? "all" },
+        publish: config.publish,
+        uniqueKey: [config.unique_key].flat(),
+        hasContract: false,
+        declaredAt: at,
+        ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
+        description,
+        columns,
+        tags: tagList(config.tags),
+        parents: parent === undefined ? [] : [parent],
+    };
+}
+
+/** How an incremental model goes on, dbt-duckdb's defaults for what is not said, or what is wrong with it. */
+function readIncremental(config: ModelProperties): Incremental | string {
+    const keys = [config.unique_key ?? []].flat();
+    const strategy = config.incremental_strategy ?? (keys.length > 0 ? "delete+insert" : "append");
+    const { event_time: eventTime, merge_update_columns: update, merge_exclude_columns: exclude } = config;
+    if ((strategy === "merge" || strategy === "delete+insert") && keys.length === 0) {
+        return `incremental_strategy "${strategy}" needs a unique_key to know the rows by`;
+    }
+    if (strategy === "microbatch" && eventTime === undefined) {
+        return 'incremental_strategy "microbatch" needs an "event_time", the column that tells when a row happened';
+    }
+    if (update !== undefined && exclude !== undefined) {
+        return "merge_update_columns and merge_exclude_columns say the same thing in two ways: keep one";
+    }
+    return {
+        strategy,
+        onSchemaChange: config.on_schema_change ?? "fail",
+        fullRefresh: config.full_refresh ?? true,
+        ...(update === undefined ? {} : { mergeUpdate: [update].flat() }),
+        ...(exclude === undefined ? {} : { mergeExclude: [exclude].flat() }),
+        ...(strategy === "microbatch" && eventTime !== undefined
+            ? { window: { eventTime, batchSize: config.batch_size ?? "day", lookback: config.lookback ?? 1 } }
+            : {}),
+    };
 }
 
 function readSeeds(files: SourceFile[], properties: Properties): Seed[] {
@@ -323,7 +408,7 @@ function rejectUnknownInputs(
     problems: Problem[],
 ): void {
     const names = new Set<string>();
-    for (const { name, model, given, vars: overrides, at } of tests) {
+    for (const { name, model, given, vars: overrides, isIncremental, at } of tests) {
         if (names.has(name)) problems.push({ message: `there are two unit tests "${name}"`, at });
         names.add(name);
         if (relations.get(model)?.kind !== "model") {
@@ -331,11 +416,11 @@ function rejectUnknownInputs(
             problems.push({ message: `unknown model "${model}".${didYouMean(model, models)}`, at });
         }
         for (const { input, at: place } of given) {
-            const referred = referenceOf(input);
+            const referred = input === "this" && isIncremental ? model : referenceOf(input);
             if (referred !== undefined && relations.has(referred)) continue;
             const remedy =
                 referred === undefined
-                    ? " Write ref('name') or source('source', 'table')"
+                    ? " Write ref('name') or source('source', 'table'), or this where is_incremental is overridden"
                     : didYouMean(referred, relations.keys());
             problems.push({ message: `unknown input "${input}".${remedy}`, at: place });
         }
@@ -376,5 +461,11 @@ function atOf(declared: Entity | undefined): { at?: Position } {
 }
 
 function testsOf(node: Model | Seed, properties: Properties): Entity | undefined {
-    return (node.kind === "model" ? properties.models : properties.seeds).find((entity) => entity.name === node.name);
+    const entities: readonly Entity[] =
+        node.kind === "seed"
+            ? properties.seeds
+            : node.snapshot === undefined
+              ? properties.models
+              : properties.snapshots;
+    return entities.find((entity) => entity.name === node.name);
 }

@@ -1,4 +1,5 @@
 import type { Compiled } from "./compile.ts";
+import type { Column } from "./duckdb.ts";
 import { fingerprint, type Inputs, inputsOf, volatileFunction } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import type { Memory, Remembered } from "./memory.ts";
@@ -10,6 +11,8 @@ export interface Plan {
     readonly inputs: ReadonlyMap<string, Inputs>;
     /** In the order of running. No reason: reused. */
     readonly reasons: ReadonlyMap<string, string | undefined>;
+    /** The columns of the tables that go on from what stands, by node. */
+    readonly kept: ReadonlyMap<string, readonly Column[]>;
 }
 
 export interface PlanOptions {
@@ -17,6 +20,7 @@ export interface PlanOptions {
     /** The version of what runs the SQL. */
     readonly engine: string;
     readonly memory: Memory;
+    readonly kept: Plan["kept"];
     /** Why everything that is selected has to run, whatever has changed. */
     readonly all?: string | undefined;
 }
@@ -25,7 +29,7 @@ export interface PlanOptions {
 export function makePlan(
     project: Project,
     graph: Graph,
-    { names, compiled, engine, memory, all }: PlanOptions & { names: ReadonlySet<string> },
+    { names, compiled, engine, memory, kept, all }: PlanOptions & { names: ReadonlySet<string> },
 ): Plan {
     const others = graph.order.filter((node) => node.kind !== "test" && isRun(node) && !names.has(node.name));
     const standing = new Map(
@@ -38,21 +42,23 @@ export function makePlan(
     const reasons = new Map<string, string | undefined>();
     for (const node of graph.order) {
         if (!names.has(node.name) || !isRun(node)) continue;
-        const facts = { inputs: inputs.get(node.name) ?? {}, sql: compiled.get(node.name)?.text, memory, reasons };
+        const { text = "", increment } = compiled.get(node.name) ?? {};
+        const sql = `${text}\n${increment?.text ?? ""}`;
+        const facts = { inputs: inputs.get(node.name) ?? {}, sql, memory, reasons };
         reasons.set(node.name, all ?? reasonToRun(node, facts));
     }
-    return { inputs, reasons };
+    return { inputs, reasons, kept };
 }
 
 interface Facts {
     readonly inputs: Inputs;
-    readonly sql: string | undefined;
+    readonly sql: string;
     readonly memory: Memory;
     /** Of the nodes before this one. */
     readonly reasons: Plan["reasons"];
 }
 
-function reasonToRun(node: Node, { inputs, sql = "", memory, reasons }: Facts): string | undefined {
+function reasonToRun(node: Node, { inputs, sql, memory, reasons }: Facts): string | undefined {
     const before = memory.nodes.get(node.name);
     const isThere = node.kind === "test" || memory.relations.has(node.name);
     if (before === undefined || !isThere) return "it has not run yet";

@@ -54,6 +54,12 @@ export interface Entity<Config = unknown> {
 export type ModelProperties = v.InferOutput<typeof modelConfigSchema>;
 export type SeedProperties = v.InferOutput<typeof seedConfigSchema>;
 
+export interface SnapshotProperties extends Entity<v.InferOutput<typeof snapshotConfigSchema>> {
+    /** What it takes: `ref('x')` or `source('x', 'y')`. */
+    readonly relation: string;
+    readonly file: SourceFile;
+}
+
 export interface SourceTable extends Entity {
     readonly source: string;
     readonly database?: string;
@@ -81,12 +87,15 @@ export interface UnitTest {
     readonly given: readonly { readonly input: string; readonly rows: Rows; readonly at: Position }[];
     readonly expected: Rows;
     readonly vars: Readonly<Record<string, Var>>;
+    /** Whether the model's incremental run is tested, on the input `this`; what it then makes are the rows to take in. */
+    readonly isIncremental: boolean;
     readonly at: Position;
 }
 
 /** Everything that one YAML file declares. */
 export interface Properties {
     readonly models: readonly Entity<ModelProperties>[];
+    readonly snapshots: readonly SnapshotProperties[];
     readonly seeds: readonly Entity<SeedProperties>[];
     readonly sources: readonly SourceTable[];
     readonly macros: readonly MacroProperties[];
@@ -123,6 +132,14 @@ const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v
 const modelConfigSchema = v.strictObject({
     ...modelConfigEntries,
     unique_key: v.optional(keys),
+    incremental_strategy: v.optional(v.picklist(["append", "delete+insert", "merge", "microbatch"])),
+    on_schema_change: v.optional(v.picklist(["fail", "ignore", "append_new_columns", "sync_all_columns"])),
+    full_refresh: v.optional(v.boolean()),
+    merge_update_columns: v.optional(keys),
+    merge_exclude_columns: v.optional(keys),
+    event_time: v.optional(v.string()),
+    batch_size: v.optional(v.picklist(["hour", "day", "month", "year"])),
+    lookback: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
     contract: v.optional(v.strictObject({ enforced: v.optional(v.boolean(), false) })),
     export: v.optional(v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })])),
     meta: v.optional(v.record(v.string(), v.unknown())),
@@ -132,6 +149,19 @@ const seedConfigSchema = v.strictObject({
     delimiter: v.optional(v.string(), ","),
     publish: v.optional(v.boolean(), true),
     enabled: v.optional(v.boolean(), true),
+});
+
+const snapshotConfigSchema = v.strictObject({
+    unique_key: keys,
+    strategy: v.picklist(["timestamp", "check"]),
+    updated_at: v.optional(v.string()),
+    check_cols: v.optional(v.union([v.literal("all"), v.array(v.string())])),
+    hard_deletes: v.optional(v.picklist(["ignore", "invalidate", "new_record"]), "ignore"),
+    publish: v.optional(v.boolean(), true),
+    enabled: v.optional(v.boolean(), true),
+    export: modelConfigSchema.entries.export,
+    tags: v.optional(keys),
+    meta: v.optional(v.record(v.string(), v.unknown())),
 });
 
 const rowsEntries = {
@@ -153,12 +183,22 @@ const unitTestSchema = v.strictObject({
     ...described,
     given: v.optional(v.array(v.strictObject({ input: v.string(), ...rowsEntries })), []),
     expect: rowsSchema,
-    overrides: v.optional(v.strictObject({ vars: v.optional(v.record(v.string(), scalar), {}) }), {}),
+    overrides: v.optional(
+        v.strictObject({
+            vars: v.optional(v.record(v.string(), scalar), {}),
+            macros: v.optional(v.strictObject({ is_incremental: v.optional(v.boolean()) }), {}),
+        }),
+        {},
+    ),
 });
 
 const fileSchema = v.strictObject({
     version: v.optional(v.number()),
     models: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(modelConfigSchema, {}) })), []),
+    snapshots: v.optional(
+        v.array(v.strictObject({ ...entity, relation: v.string(), config: snapshotConfigSchema })),
+        [],
+    ),
     seeds: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(seedConfigSchema, {}) })), []),
     sources: v.optional(
         v.array(
@@ -193,7 +233,15 @@ const fileSchema = v.strictObject({
     ),
 });
 
-const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], unitTests: [], tests: [] };
+const nothing: Properties = {
+    models: [],
+    snapshots: [],
+    seeds: [],
+    sources: [],
+    macros: [],
+    unitTests: [],
+    tests: [],
+};
 
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
@@ -247,6 +295,14 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
     }
     return {
         models: value.models.map((item, i) => readEntity(item, withTags(item.config, item.tags), ["models", i])),
+        snapshots: value.snapshots.map((item, i) => ({
+            ...readEntity(item, { ...item.config, tags: [item.config.tags ?? [], item.tags ?? []].flat() }, [
+                "snapshots",
+                i,
+            ]),
+            relation: item.relation,
+            file,
+        })),
         seeds: value.seeds.map((item, i) => readEntity(item, item.config, ["seeds", i])),
         sources: value.sources.flatMap((source, s) =>
             source.tables.map((table, t) => ({
@@ -273,7 +329,8 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
                 at: at(["unit_tests", i, "given", g, "input"]),
             })),
             expected: readRows(test.expect),
-            vars: test.overrides.vars ?? {},
+            vars: test.overrides.vars,
+            isIncremental: test.overrides.macros.is_incremental ?? false,
             at: at(["unit_tests", i, "name"]),
         })),
         tests: value.data_tests.map((test, i) => ({

@@ -16,8 +16,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
-import { columnsOf } from "./check.ts";
-import { type Database, identifier, literal } from "./duckdb.ts";
+import { columnsOf, type Database, identifier, literal } from "./duckdb.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import { readMemory } from "./memory.ts";

@@ -22,13 +22,14 @@ const paint: Record<Status, (text: string) => string> = {
 
 /** ` 3 of 42  OK     table main.stg_works  1,204 rows  0.12 s` */
 export function resultLine(result: Result, { index, total }: { index: number; total: number }): string {
-    const { node, status, seconds, rows, failures, message } = result;
+    const { node, status, seconds, rows, newRows, failures, message } = result;
     const number = `${String(index).padStart(String(total).length)} of ${total}`;
     const word = status === "success" ? "OK" : status.toUpperCase();
     const kind = node.kind === "model" ? node.materialized : node.kind;
     const name = node.kind === "test" ? node.name : relationOf(node);
     const facts = [
         ...(rows === undefined ? [] : [`${count(rows)} row${rows === 1 ? "" : "s"}`]),
+        ...(newRows === undefined ? [] : [`${count(newRows)} of them from this run`]),
         ...(failures === undefined || failures === 0 ? [] : [`${count(failures)} failure${failures === 1 ? "" : "s"}`]),
         ...(status === "skip" ? [message ?? ""] : [`${seconds.toFixed(2)} s`]),
     ];
@@ -54,10 +55,11 @@ function details(results: readonly Result[]): string {
 }
 
 /** Each node with why it would run, or that it would not. */
-export function explanation({ reasons }: Plan): string {
+export function explanation({ reasons, kept }: Plan): string {
     const width = Math.max(...[...reasons.keys()].map((name) => name.length));
     const lines = [...reasons].map(([name, reason]) => {
-        const fate = reason === undefined ? "reused: nothing it is made of has changed" : `runs: ${reason}`;
+        const verb = kept.has(name) ? "goes on" : "runs";
+        const fate = reason === undefined ? "reused: nothing it is made of has changed" : `${verb}: ${reason}`;
         return `${name.padEnd(width)}  ${fate}`;
     });
     const running = [...reasons.values()].filter((reason) => reason !== undefined).length;

@@ -4,12 +4,13 @@ import { problemOf } from "./check.ts";
 import type { Compiled } from "./compile.ts";
 import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
-import { type Remembered, remember, type State } from "./memory.ts";
+import { materialize } from "./materialize.ts";
+import { type Memory, type Remembered, remember, type State } from "./memory.ts";
 import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
-import { placesOf, workCatalog } from "./open.ts";
+import { placesOf } from "./open.ts";
 import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
-import { readSeed } from "./seeds.ts";
+import { isSnapshotTable } from "./snapshot.ts";
 
 /** reused: it did not run, because what it gave last still stands. */
 export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "reused";
@@ -21,6 +22,8 @@ export interface Result {
     readonly seconds: number;
     /** Rows of a table or seed. */
     readonly rows?: number;
+    /** Of a table that went on from what stood: how many rows the run brought. */
+    readonly newRows?: number;
     /** What a test counted, and the first of those rows. */
     readonly failures?: number;
     readonly sample?: readonly Row[];
@@ -35,15 +38,17 @@ export interface RunOptions {
     readonly compiled: Compiled;
     /** The nodes to run, and those whose last result stands; others are taken as an earlier run left them. */
     readonly plan: Plan;
+    /** What stands in the work file before the run. */
+    readonly standing: Memory["relations"];
     readonly runId: string;
+    /** When the run started: UTC, ISO 8601. */
+    readonly startedAt: string;
     readonly onResult: (result: Result, position: { index: number; total: number }) => void;
 }
 
 /** How many failing rows are shown, and how many are written to the file of a test's failures. */
 const shownRows = 5;
 const storedRows = 10_000;
-/** A table of so many rows is followed by a checkpoint; what is smaller waits for the one at the end of the run. */
-const checkpointRows = 10_000;
 
 /**
  * Runs seeds, models and tests in the work file, each after all that it reads, a test right after the last it reads.
@@ -53,7 +58,7 @@ export async function run(database: Database, project: Project, options: RunOpti
     const { graph, plan, onResult } = options;
     const todo = graph.order.filter((node): node is Result["node"] => plan.reasons.has(node.name));
     const blocked = new Map<string, string>();
-    const built = await standingRelations(database, project);
+    const built = await standingRelations(database, project, options.standing);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
     for (const [i, node] of todo.entries()) {
@@ -156,68 +161,41 @@ async function runNode(
     const sql = options.compiled.get(node.name);
     try {
         if (node.kind === "test") return await runTest(database, project, node, sql?.text ?? "");
-        const query = node.kind === "seed" ? `select * from ${readSeed(project, node)}` : (sql?.text ?? "");
-        return await materialize(database, node, query, () => rememberAs("built", node, { database, ...options }));
+        const made = await materialize(database, node, {
+            project,
+            sql,
+            kept: options.plan.kept.get(node.name),
+            now: options.startedAt,
+            remember: () => rememberAs("built", node, { database, ...options }),
+        });
+        return { status: "success", ...made };
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
-            const prefix = (node.kind === "test" ? testPrefix(node) : statementPrefix(node)).length;
-            return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
+            const prefix = node.kind === "test" ? testPrefix(node).length : 0;
+            const isIncrement = options.plan.kept.has(node.name);
+            const text = isIncrement ? (sql.increment ?? sql) : sql;
+            return { status: "error", message: formatProblem(problemOf(error, text, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
         return { status: "error", message: `${file.path}  ${error.message}` };
     }
 }
 
-function statementPrefix(node: Model | Seed): string {
-    return `create or replace ${relationKind(node)} main.${identifier(node.name)} as\n`;
-}
-
-function relationKind(node: Model | Seed): "table" | "view" {
-    return node.kind === "model" && node.materialized === "view" ? "view" : "table";
-}
-
-/** The relation and the memory of it change in one transaction. */
-async function materialize(
+/**
+ * The models and seeds that stand in the work file. What stands there of a model that is no longer one is removed, but for
+ * the history of a snapshot, which nobody can make again.
+ */
+async function standingRelations(
     database: Database,
-    node: Model | Seed,
-    sql: string,
-    rememberIt: () => Promise<void>,
-): Promise<Outcome> {
-    await database.transaction(async () => {
-        await dropOtherKind(database, node.name, relationKind(node));
-        await database.run(`${statementPrefix(node)}${sql}\n`);
-        await rememberIt();
-    });
-    if (relationKind(node) === "view") return { status: "success" };
-    const rows = Number(await database.value(`select count(*) from main.${identifier(node.name)}`));
-    // Without checkpoints, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds); after each of
-    // 300 small ones they took half of the time.
-    if (rows >= checkpointRows) await database.run("checkpoint");
-    return { status: "success", rows };
-}
-
-/** `create or replace table` refuses where a view of the name stands, and the other way round. */
-async function dropOtherKind(database: Database, name: string, kind: "table" | "view"): Promise<void> {
-    const other = kind === "table" ? "view" : "table";
-    const found = await database.value(
-        `select count(*) from duckdb_${other}s() where database_name = ${literal(workCatalog)}
-         and schema_name = 'main' and ${other}_name = ${literal(name)}`,
-    );
-    if (Number(found) > 0) await database.run(`drop ${other} main.${identifier(name)}`);
-}
-
-/** The models and seeds that stand in the work file. What stands there of a model that is no longer one is removed. */
-async function standingRelations(database: Database, project: Project): Promise<Set<string>> {
-    const rows = await database.rows(
-        `select table_name as name, table_type as kind from information_schema.tables
-         where table_catalog = ${literal(workCatalog)} and table_schema = 'main'`,
-    );
+    project: Project,
+    standing: RunOptions["standing"],
+): Promise<Set<string>> {
     const names = new Set<string>();
-    for (const { name, kind } of rows) {
-        const node = project.nodes.get(String(name));
+    for (const [name, { kind, columns }] of standing) {
+        const node = project.nodes.get(name);
         if (node !== undefined && node.kind !== "test" && isRun(node)) names.add(node.name);
-        else await database.run(`drop ${kind === "VIEW" ? "view" : "table"} main.${identifier(String(name))}`);
+        else if (!isSnapshotTable(columns)) await database.run(`drop ${kind} main.${identifier(name)}`);
     }
     return names;
 }

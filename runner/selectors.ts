@@ -131,7 +131,7 @@ function matcher(method: string | undefined, value: string): ((node: Node) => bo
         case "file":
             return (node) => is(fileOf(node)) || is(fileOf(node).replace(/\.\w+$/, ""));
         case "resource_type":
-            return (node) => is(node.kind);
+            return (node) => is(node.kind === "model" && node.snapshot !== undefined ? "snapshot" : node.kind);
         case "test_name":
             return (node) => node.kind === "test" && is(node.generic ?? node.name);
         case "test_type":

@@ -8,7 +8,18 @@ import type { Position, Problem, SourceFile } from "./problem.ts";
 export type Part =
     | { readonly kind: "text"; readonly start: number; readonly end: number }
     | { readonly kind: "value"; readonly name: string; readonly start: number }
+    | {
+          /** Text for incremental runs only; `isInverted`: for all others only. */
+          readonly kind: "section";
+          readonly name: typeof incrementalSection;
+          readonly isInverted: boolean;
+          readonly start: number;
+          readonly parts: readonly Part[];
+      }
     | { readonly kind: "call"; readonly name: string; readonly start: number; readonly args: readonly Part[][] };
+
+/** `{{#incremental}}...{{/incremental}}` is no macro. */
+export const incrementalSection = "incremental";
 
 export interface Template {
     readonly file: SourceFile;
@@ -47,6 +58,8 @@ export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
                 return [];
             }
             if (type === "name" || type === "&") return [{ kind: "value", name: value, start }];
+            if ((type === "#" || type === "^") && value === incrementalSection)
+                return [{ kind: "section", name: value, isInverted: type === "^", start, parts: read(inner) }];
             if (type === "#")
                 return [{ kind: "call", name: value, start, args: splitArguments(read(inner), file.text) }];
             const what = type === "^" ? "an inverted section" : type === ">" ? "a partial" : "a change of delimiters";
@@ -122,12 +135,13 @@ function commentRanges(text: string): (offset: number) => boolean {
     return (offset) => ranges.some(([start, end]) => offset >= start && offset < end);
 }
 
-/** Every value and call of a template, those inside arguments included, in the order of the file. */
+/** Every tag of a template, those inside sections and arguments included, in the order of the file. */
 export function* tagsOf(parts: readonly Part[]): Generator<Exclude<Part, { kind: "text" }>> {
     for (const part of parts) {
         if (part.kind === "text") continue;
         yield part;
         if (part.kind === "call") for (const arg of part.args) yield* tagsOf(arg);
+        if (part.kind === "section") yield* tagsOf(part.parts);
     }
 }
 
@@ -150,6 +164,8 @@ export interface Rendered {
 export interface Scope {
     value(name: string, at: Position): string | Rendered;
     macro(name: string): { readonly template: Template; readonly parameters: readonly string[] };
+    /** Whether the text is for an incremental run. */
+    readonly isIncremental: boolean;
 }
 
 /** Renders a template whose names have been checked. */
@@ -166,12 +182,17 @@ function renderParts(parts: readonly Part[], file: SourceFile, scope: Scope, cal
                 const value = scope.value(part.name, at);
                 return typeof value === "string" ? fromSource(value, at, false, calls) : value;
             }
+            if (part.kind === "section") {
+                const isWanted = part.isInverted !== scope.isIncremental;
+                return renderParts(isWanted ? part.parts : [], file, scope, calls);
+            }
             const { template, parameters } = scope.macro(part.name);
             const argument = (i: number): Rendered => closed(renderParts(part.args[i] ?? [], file, scope, calls));
             const given = new Map(parameters.map((name, i) => [name, argument(i)]));
             const inner: Scope = {
                 value: (name, place) => given.get(name) ?? scope.value(name, place),
                 macro: (name) => scope.macro(name),
+                isIncremental: scope.isIncremental,
             };
             return trimEnd(renderParts(template.parts, template.file, inner, [at, ...calls]));
         }),

@@ -1,8 +1,8 @@
-import type { Column, Columns } from "./check.ts";
+import type { Columns } from "./check.ts";
 import { compile } from "./compile.ts";
 import { csvRecords } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
-import { type Database, identifier, literal, type Row, SqlError, type Value } from "./duckdb.ts";
+import { type Column, type Database, identifier, literal, type Row, SqlError, type Value } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
@@ -59,15 +59,16 @@ async function difference(
     const model = project.nodes.get(test.model);
     if (model?.kind !== "model") throw new Error(`${test.model} was not checked`);
     const needed = reach(graph.parents, [model.name]);
-    const sql = compile(project, graph, needed).get(model.name)?.text ?? "";
+    const { text = "", increment } = compile(project, graph, needed).get(model.name) ?? {};
+    const sql = test.isIncremental ? (increment?.text ?? text) : text;
     try {
         for (const name of needed) {
             const node = project.nodes.get(name);
-            if (node === undefined || name === model.name || node.kind === "test") continue;
+            if (node === undefined || node.kind === "test") continue;
             await createTable(database, tableOf(name), columns.get(name) ?? []);
         }
         for (const { input, rows } of test.given) {
-            const name = referenceOf(input) ?? "";
+            const name = input === "this" ? model.name : (referenceOf(input) ?? "");
             if (!needed.has(name)) return `"${model.name}" does not read ${input}`;
             await fill(database, tableOf(name), { columns: columns.get(name) ?? [], rows });
         }

@@ -14,6 +14,7 @@ function rendered(text: string, macros: Record<string, { parameters: string[]; t
     const { template, problems } = parsed(text);
     assert.equal(problems, []);
     return render(template, {
+        isIncremental: false,
         value: (name) => `<${name}>`,
         macro: (name) => {
             const { parameters, text: body } = macros[name] ?? { parameters: [], text: "" };

@@ -1,0 +1,77 @@
+import { existsSync } from "node:fs";
+import { type Column, type Database, identifier, literal } from "./duckdb.ts";
+import type { Memory } from "./memory.ts";
+import type { Project } from "./nodes.ts";
+import { attachWork, placesOf, workCatalog } from "./open.ts";
+import { isSnapshotTable } from "./snapshot.ts";
+
+/**
+ * The tables of `names` that go on from what stands, with their columns: incremental models and snapshots of which a table
+ * is there. With `fullRefresh` incremental models begin anew, a snapshot never does.
+ */
+export function keptTables(
+    project: Project,
+    memory: Memory,
+    { names, fullRefresh = false }: { names: ReadonlySet<string>; fullRefresh?: boolean | undefined },
+): ReadonlyMap<string, readonly Column[]> {
+    const kept = new Map<string, readonly Column[]>();
+    for (const name of names) {
+        const model = project.nodes.get(name);
+        const standing = memory.relations.get(name);
+        // A seed of this name may have stood there before.
+        const isSeed = "its file" in (memory.nodes.get(name)?.inputs ?? {});
+        if (model?.kind !== "model" || standing?.kind !== "table" || isSeed) continue;
+        const goesOn =
+            model.snapshot === undefined
+                ? model.incremental !== undefined && !(fullRefresh && model.incremental.fullRefresh)
+                : isSnapshotTable(standing.columns);
+        if (goesOn) kept.set(name, standing.columns);
+    }
+    return kept;
+}
+
+/**
+ * Takes the history of snapshots that are missing in the work file over from what is published: it can't be made again.
+ * Returns the names of those, for which the work file must be read anew.
+ */
+export async function restoreSnapshots(
+    database: Database,
+    project: Project,
+    { memory, names, onWait }: { memory: Memory; names: ReadonlySet<string>; onWait: (message: string) => void },
+): Promise<readonly string[]> {
+    const { warehouse } = placesOf(project);
+    const missing = [...names].filter((name) => {
+        const node = project.nodes.get(name);
+        return node?.kind === "model" && node.snapshot !== undefined && !memory.relations.has(name);
+    });
+    if (missing.length === 0 || !existsSync(warehouse)) return [];
+    await database.run(`attach ${literal(warehouse)} as shelfmark_published (read_only)`);
+    try {
+        const columns = await database.rows(
+            "select table_name as node, column_name as name, data_type as type from duckdb_columns() where database_name = 'shelfmark_published' and schema_name = 'main'",
+        );
+        const found = missing.filter((name) =>
+            isSnapshotTable(
+                columns
+                    .filter((row) => row.node === name)
+                    .map((row) => ({ name: String(row.name), type: String(row.type) })),
+            ),
+        );
+        if (found.length === 0) return [];
+        await attachWork(database, project, { write: true, onWait });
+        try {
+            await database.transaction(async () => {
+                for (const name of found) {
+                    const table = identifier(name);
+                    await database.run(`create table main.${table} as from shelfmark_published.main.${table}`);
+                }
+            });
+        } finally {
+            await database.run("use memory");
+            await database.run(`detach ${workCatalog}`);
+        }
+        return found;
+    } finally {
+        await database.run("detach shelfmark_published");
+    }
+}
