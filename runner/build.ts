@@ -5,18 +5,19 @@ import { writeCompiled } from "./artifacts.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
+import { type Event, EventLog, finishedEvent, nodeRecord, problemRecord } from "./events.ts";
 import { checkedContent, inputsOf } from "./fingerprint.ts";
-import type { Graph } from "./graph.ts";
-import { prepareHistory, recordRun, recordStatus } from "./history.ts";
+import { type Graph, reach } from "./graph.ts";
+import { prepareHistory, type Run, recordRun, recordStatus } from "./history.ts";
 import { keptTables, restoreSnapshots } from "./kept.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
+import { type Memory, noMemory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
-import { attachWork, openSources, placesOf, requireSources } from "./open.ts";
+import { attachScratch, attachWork, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan, type Plan } from "./plan.ts";
-import { failOn } from "./problem.ts";
+import { failOn, ProjectError } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
-import { closingLine, conclusion, count, explanation, resultLine } from "./report.ts";
+import { checkedLine, closingLine, conclusion, explanation, resultLine } from "./report.ts";
 import { type Result, run } from "./run.ts";
 import { runUnitTests } from "./unit-tests.ts";
 
@@ -31,10 +32,18 @@ const kindsOf: Record<Command, readonly Node["kind"][]> = {
 };
 
 export interface BuildOptions extends ProjectOptions {
-    /** Run what is selected although nothing that it is made of has changed. */
+    /** Run what is selected although nothing that it is made of has changed; incremental models begin anew. */
     readonly fullRefresh?: boolean | undefined;
     /** Say for each node why it would run or not, and run nothing. */
     readonly explain?: boolean | undefined;
+    /** Stop at the first node that fails. */
+    readonly failFast?: boolean | undefined;
+    /** Run in memory on no more than so many rows of each source; nothing is kept or published. */
+    readonly sampleRows?: number | undefined;
+    /** Leave what people read as it is, whatever the run comes to. */
+    readonly keepsPublication?: boolean | undefined;
+    /** What is written: lines for people, or an event a line as JSON. Default: text */
+    readonly logFormat?: "text" | "json" | undefined;
     /** Ends a run: the running statement is interrupted, nothing is published. */
     readonly signal?: AbortSignal;
 }
@@ -49,28 +58,38 @@ export interface Outcome {
 /**
  * Builds a project: everything is checked before the first statement touches the target's files, models and their tests
  * run in the order of what they read, and, for `build`, all of it is published in one step when no test has failed.
- * @throws PipelineError for what a person can mend before anything runs; what fails while it runs is in the outcome.
+ * @throws PipelineError for what a person can mend before anything runs, and when it is interrupted; what fails while it
+ * runs is in the outcome.
  */
 export async function build(command: Command, options: BuildOptions, output: Output): Promise<Outcome> {
     const started = performance.now();
     const { project, graph } = await loadProject(options);
     const compiled = compile(project, graph);
     writeCompiled(project, graph, compiled);
-    const names = selectNodes(project, graph, { options, kinds: kindsOf[command], output });
-    if (names.size === 0) {
+    const selected = await selectNodes(project, graph, { options, compiled, kinds: kindsOf[command], output });
+    if (selected.size === 0) {
         output.out(`Nothing to do\n${closingLine([])}`);
         return { ok: true, results: [] };
     }
+    // A sample has nothing to stand on but itself.
+    const names = options.sampleRows === undefined ? selected : withAncestors(selected, project, graph);
     requireSources(project, graph, names);
     const release = takeLock(placesOf(project).lock, command);
     try {
-        const database = await openSources(project, { onWait: output.note });
+        const { sampleRows } = options;
+        const database = await openSources(project, { sampleRows, onWait: output.note });
         const interrupt = (): void => database.interrupt();
         options.signal?.addEventListener("abort", interrupt);
+        const run = { runId: newRunId(), command, startedAt: new Date().toISOString() };
+        const log = new EventLog(project, run.runId);
         try {
             return await buildIn(database, {
-                ...{ command, options, output, project, graph, compiled, names, started },
+                ...{ run, log, command, options, output, project, graph, compiled, names, started },
             });
+        } catch (error) {
+            if (error instanceof ProjectError)
+                log.write({ type: "refused", problems: error.problems.map(problemRecord) });
+            throw error;
         } finally {
             options.signal?.removeEventListener("abort", interrupt);
             database.close();
@@ -82,6 +101,8 @@ export async function build(command: Command, options: BuildOptions, output: Out
 
 /** What the steps of one build share. */
 interface Job {
+    readonly run: Run;
+    readonly log: EventLog;
     readonly command: Command;
     readonly options: BuildOptions;
     readonly output: Output;
@@ -93,15 +114,9 @@ interface Job {
 }
 
 async function buildIn(database: Database, job: Job): Promise<Outcome> {
-    const { command, options, output, project, graph, compiled, names, started } = job;
-    let memory = await recall(database, project, { onWait: output.note });
-    if (options.explain !== true) {
-        const restored = await restoreSnapshots(database, project, { memory, names, onWait: output.note });
-        if (restored.length > 0) {
-            output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
-            memory = await recall(database, project, { onWait: output.note });
-        }
-    }
+    const { command, options, output, project, graph, compiled, names } = job;
+    const isSample = options.sampleRows !== undefined;
+    const memory = isSample ? noMemory : await recallWithHistory(database, job);
     const engine = String(await database.value("select version()"));
     const kept = keptTables(project, memory, { names, fullRefresh: options.fullRefresh });
     const sound = await checkOnce(database, job, { memory, engine, kept });
@@ -112,28 +127,29 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         return { ok: true, results: [] };
     }
     try {
-        await attachWork(database, project, { write: true, onWait: output.note });
+        if (isSample) await attachScratch(database);
+        else await attachWork(database, project, { write: true, onWait: output.note });
         await prepareHistory(database);
         await prepareMemory(database);
         await rememberChecked(database, sound);
-        const thisRun = { runId: newRunId(), command, startedAt: new Date().toISOString() };
-        const { runId } = thisRun;
+        const { runId } = job.run;
         const results = await run(database, project, {
-            ...{ graph, compiled, plan, standing: memory.relations, ...thisRun, onResult: teller(job) },
+            ...{ graph, compiled, plan, standing: memory.relations, ...job.run },
+            onResult: (result, position) => tellResult(result, position, job),
+            stopAfter: (result) => reasonToStop(result, options),
         });
         const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+        const isInterrupted = options.signal?.aborted === true;
+        const status = isInterrupted ? "interrupted" : ok ? "success" : "error";
         const hasRun = results.some(({ status }) => status !== "reused");
-        if (hasRun) await recordRun(database, project, { run: thisRun, status: ok ? "success" : "error", results });
-        const published: Published =
-            command === "build" && ok
-                ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
-                : { reasons: [] };
+        if (hasRun) await recordRun(database, project, { run: job.run, status, results });
+        if (isInterrupted) return interrupted(results, job);
+        const wantsPublication = command === "build" && ok && !isSample && options.keepsPublication !== true;
+        const published: Published = wantsPublication
+            ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
+            : { reasons: [] };
         if (published.reasons.length > 0) await recordStatus(database, runId, "error");
-        output.out(conclusion(command, results, published));
-        output.out(`Finished ${command} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-        output.out(closingLine(results));
-        const { publication, reasons } = published;
-        return { ok: ok && reasons.length === 0, results, ...(publication === undefined ? {} : { publication }) };
+        return conclude(results, published, job);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         const file = `${project.target.folder}/work.duckdb`;
@@ -142,12 +158,24 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
     }
 }
 
+/** The memory of the work file, into which history that only the publication has is brought back first. */
+async function recallWithHistory(database: Database, { options, output, project, names }: Job): Promise<Memory> {
+    const onWait = output.note;
+    const memory = await recall(database, project, { onWait });
+    if (options.explain === true) return memory;
+    const restored = await restoreSnapshots(database, project, { memory, names, onWait });
+    if (restored.length === 0) return memory;
+    output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
+    return recall(database, project, { onWait });
+}
+
 /** Checks what is selected, unless just this was found sound before; returns what it goes by. */
 async function checkOnce(
     database: Database,
-    { output, project, graph, compiled, names, started }: Job,
+    job: Job,
     { memory, engine, kept }: { memory: Memory; engine: string; kept: Plan["kept"] },
 ): Promise<string> {
+    const { project, graph, compiled, names, started } = job;
     const content = checkedContent(project, graph, {
         inputs: inputsOf(project, graph, { compiled, engine }),
         names,
@@ -159,24 +187,63 @@ async function checkOnce(
         const columns = await check(database, project, { graph, compiled, names, kept });
         failOn(await runUnitTests(database, project, { graph, columns, tests }));
     }
-    const also = tests.length === 0 ? "" : ` and ${count(tests.length)} unit test${tests.length === 1 ? "" : "s"}`;
-    const verb = isKnown ? "Nothing to check anew in" : "Checked";
-    const seconds = ((performance.now() - started) / 1000).toFixed(2);
-    output.out(`${verb} ${count(names.size)} nodes${also} in ${seconds} s, target ${project.target.name}`);
+    const seconds = (performance.now() - started) / 1000;
+    const checked: Event = {
+        ...{ type: "checked", nodes: names.size, unit_tests: tests.length, is_anew: !isKnown, seconds },
+        target: project.target.name,
+    };
+    tell(checked, checkedLine(checked), job);
     return content;
 }
 
-/** Prints results as they come, and ends the run after the one in which it was interrupted. */
-function teller({ command, options, output }: Job): Parameters<typeof run>[2]["onResult"] {
-    return (result, position) => {
-        // Of tests, only those that found something are news, but to who asked for tests.
-        const isQuiet = result.node.kind === "test" && ["pass", "skip"].includes(result.status);
-        const isNews = result.status !== "reused" && (!isQuiet || command === "test");
-        if (isNews) output.out(resultLine(result, position));
-        if (options.signal?.aborted !== true) return;
-        const where = `interrupted at ${position.index} of ${position.total}, ${result.node.name}`;
-        throw new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
-    };
+/** Keeps an event, and prints it: the line that people get for it, if any, or all of it. */
+function tell(event: Event, text: string | undefined, { log, options, output }: Job): void {
+    const line = log.write(event);
+    if (options.logFormat === "json") output.out(line);
+    else if (text !== undefined) output.out(text);
+}
+
+function tellResult(result: Result, position: { index: number; total: number }, job: Job): void {
+    // Of tests, only those that found something are news, but to who asked for tests.
+    const isQuiet = result.node.kind === "test" && ["pass", "skip"].includes(result.status);
+    const isNews = result.status !== "reused" && (!isQuiet || job.command === "test");
+    tell({ type: "node", ...position, ...nodeRecord(result) }, isNews ? resultLine(result, position) : undefined, job);
+}
+
+function reasonToStop({ node, status }: Result, { signal, failFast }: BuildOptions): string | undefined {
+    if (signal?.aborted === true) return "the run was interrupted";
+    const hasFailed = status === "error" || status === "fail";
+    return hasFailed && failFast === true ? `--fail-fast: ${node.name} failed` : undefined;
+}
+
+/** @throws PipelineError which says where it was interrupted. */
+function interrupted(results: readonly Result[], job: Job): never {
+    const last = results.findLastIndex(({ message }) => message !== "the run was interrupted");
+    const where = `interrupted at ${last + 1} of ${results.length}, ${results[last]?.node.name}`;
+    const seconds = (performance.now() - job.started) / 1000;
+    const facts = { command: job.command, status: "interrupted", seconds } as const;
+    job.log.write(finishedEvent(facts, results, { reasons: [where] }));
+    throw new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
+}
+
+function conclude(results: readonly Result[], published: Published, job: Job): Outcome {
+    const { command, options, started } = job;
+    const { publication, reasons } = published;
+    const ok = reasons.length === 0 && results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+    const seconds = (performance.now() - started) / 1000;
+    const text = [
+        conclusion(results, published, { command, ...options }),
+        `Finished ${command} in ${seconds.toFixed(1)} s`,
+        closingLine(results),
+    ].join("\n");
+    const status = ok ? "success" : "error";
+    tell(finishedEvent({ command, status, seconds }, results, published), text, job);
+    return { ok, results, ...(publication === undefined ? {} : { publication }) };
+}
+
+function withAncestors(names: ReadonlySet<string>, project: Project, graph: Graph): ReadonlySet<string> {
+    const needed = [...reach(graph.parents, names)].filter((name) => project.nodes.get(name)?.kind !== "source");
+    return new Set([...names, ...needed]);
 }
 
 /** Compiles and checks what a selection takes, without touching the target's files. */
@@ -186,7 +253,7 @@ export async function checkProject(
 ): Promise<{ project: Project; graph: Graph; compiled: Compiled; names: ReadonlySet<string> }> {
     const { project, graph } = await loadProject(options);
     const compiled = compile(project, graph);
-    const names = selectNodes(project, graph, { options, kinds: kindsOf.build, output });
+    const names = await selectNodes(project, graph, { options, compiled, kinds: kindsOf.build, output });
     const database = await openSources(project, { onWait: output.note });
     try {
         const columns = await check(database, project, { graph, compiled, names });

@@ -3,8 +3,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { parse as parseYaml } from "yaml";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { writeCompiled } from "./artifacts.ts";
-import { type Command as BuildCommand, build, checkProject } from "./build.ts";
+import { type Command as BuildCommand, type BuildOptions, build, checkProject } from "./build.ts";
 import { clean } from "./clean.ts";
+import { compile } from "./compile.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
@@ -76,6 +77,11 @@ function wholeNumber(text: string): number {
     throw new PipelineError(`--limit is "${text}"; expected a whole number`, { exitCode: 2 });
 }
 
+function sampleSize(text: string): number {
+    if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+    throw new InvalidArgumentError("expected a number of rows.");
+}
+
 function projectOptions({ projectDir, target, vars, select, exclude, indirectSelection }: SharedFlags): ProjectOptions {
     const split = (list: string[]): string[] => list.flatMap((item) => item.split(/\s+/)).filter((item) => item !== "");
     return {
@@ -97,22 +103,75 @@ for (const [name, description] of [
     const runs = command(name, description);
     // Tests run whenever they are asked for.
     if (name !== "test") {
-        runs.option("-f, --full-refresh", "run what is selected although nothing that it is made of has changed");
+        runs.option("-f, --full-refresh", "make what is selected anew although nothing that it is made of has changed");
         runs.option("--explain", "say for each node why it would run or not, and run nothing");
     }
-    runs.action(async (flags: SharedFlags & { fullRefresh?: boolean; explain?: boolean }) => {
-        const { fullRefresh, explain } = flags;
-        const interruption = new AbortController();
-        // Once: whoever presses Ctrl-C twice wants out now, and the next build needs no help after that.
-        for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
-        const { ok } = await build(
-            name,
-            { ...projectOptions(flags), fullRefresh, explain, signal: interruption.signal },
-            output,
-        );
-        if (!ok) process.exitCode = 1;
+    if (name === "build" || name === "run") {
+        runs.option("--empty", "run in memory on no rows at all; nothing is kept or published");
+        runs.option("--sample <rows>", "run in memory on the first rows of each source; nothing is kept", sampleSize);
+    }
+    withRunFlags(runs).action(async (flags: SharedFlags & RunFlags) => {
+        const { fullRefresh, explain, empty, sample } = flags;
+        const sampleRows = empty === true ? 0 : sample;
+        const options = { ...projectOptions(flags), ...runOptions(flags), fullRefresh, explain, sampleRows };
+        if (!(await build(name, options, output)).ok) process.exitCode = 1;
     });
 }
+
+interface RunFlags {
+    readonly fullRefresh?: boolean;
+    readonly explain?: boolean;
+    readonly empty?: boolean;
+    readonly sample?: number;
+    readonly failFast?: boolean;
+    readonly logFormat: "text" | "json";
+}
+
+/** The flags of all commands that run nodes. */
+function withRunFlags(result: Command): Command {
+    return result
+        .option("-x, --fail-fast", "stop at the first node that fails")
+        .addOption(
+            new Option("--log-format <format>", "what to print: lines, or an event a line as JSON")
+                .choices(["text", "json"])
+                .default("text"),
+        );
+}
+
+function runOptions({ failFast, logFormat }: RunFlags): Pick<BuildOptions, "failFast" | "logFormat" | "signal"> {
+    const interruption = new AbortController();
+    // Once: whoever presses Ctrl-C twice wants out now, and the next build needs no help after that.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+    return { failFast, logFormat, signal: interruption.signal };
+}
+
+withRunFlags(
+    command("retry", "run again what failed or was skipped in the last run, as that command would", false),
+).action(async (flags: SharedFlags & RunFlags) => {
+    const { retry } = await import("./retry.ts");
+    const { ok } = await retry({ ...projectOptions(flags), ...runOptions(flags) }, output);
+    if (!ok) process.exitCode = 1;
+});
+
+command("diff", "build without publishing, and show what that would change for readers")
+    .option("--limit <n>", "how many differing rows of each table to show", wholeNumber, 5)
+    .addOption(new Option("--output <format>", "how to print").choices(["text", "json"]).default("text"))
+    .action(async (flags: SharedFlags & { limit: number; output: "text" | "json" }) => {
+        const { diff } = await import("./diff.ts");
+        const { limit, output: format } = flags;
+        const { signal = new AbortController().signal } = runOptions({ logFormat: "text" });
+        if (!(await diff({ ...projectOptions(flags), limit, output: format, signal }, output))) process.exitCode = 1;
+    });
+
+command("verify", "make incremental models anew beside what stands, and show the rows that differ")
+    .argument("[models...]", "the models; as --select")
+    .option("--limit <n>", "how many differing rows of each model to show", wholeNumber, 5)
+    .action(async (models: string[], flags: SharedFlags & { limit: number }) => {
+        const { verify } = await import("./verify.ts");
+        const select = [...models, ...(flags.select ?? [])];
+        const own = select.length === 0 ? flags : { ...flags, select };
+        if (!(await verify({ ...projectOptions(own), limit: flags.limit }, output))) process.exitCode = 1;
+    });
 
 command("compile", "check everything and write the SQL of models and tests to artifacts/").action(
     async (flags: SharedFlags) => {
@@ -131,7 +190,8 @@ command("compile", "check everything and write the SQL of models and tests to ar
 command("ls", "print the names of what a build would take").action(async (flags: SharedFlags) => {
     const options = projectOptions(flags);
     const { project, graph } = await loadProject(options);
-    const names = selectNodes(project, graph, { options, kinds: ["seed", "model", "test"], output });
+    const compiled = compile(project, graph);
+    const names = await selectNodes(project, graph, { options, compiled, kinds: ["seed", "model", "test"], output });
     for (const node of graph.order) if (names.has(node.name)) output.out(node.name);
 });
 

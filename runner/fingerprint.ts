@@ -119,10 +119,19 @@ export function checkedContent(
     return hash(JSON.stringify([described, tests, [...kept]]));
 }
 
-/** A hash of everything that people get to read: which run made each relation, its description, how it is exported. */
+/** What of a node's inputs is its own, and not what it reads: equal where nobody has changed the node. */
+export function ownFingerprint(inputs: Inputs): string {
+    return fingerprint(Object.fromEntries(Object.entries(inputs).filter(([name]) => name.startsWith("its "))));
+}
+
+/**
+ * A hash of everything that people get to read: which run made each relation, its description, how it is exported, and
+ * what each node, tests included, is made of.
+ */
 export function publishedContent(
     nodes: readonly (Model | Seed)[],
     madeBy: (name: string) => string | undefined,
+    inputs: ReadonlyMap<string, Inputs>,
 ): string {
     const facts = nodes.map((node) => [
         node.name,
@@ -131,7 +140,8 @@ export function publishedContent(
         node.columns.map((column) => [column.name, column.description]),
         node.kind === "model" ? [node.exportAs, node.uniqueKey] : [],
     ]);
-    return hash(JSON.stringify(facts));
+    const made = [...inputs].map(([name, its]) => [name, ownFingerprint(its)]);
+    return hash(JSON.stringify([facts, made]));
 }
 
 function hash(text: string): string {

@@ -31,6 +31,9 @@ export interface Memory {
     readonly checked: ReadonlySet<string>;
 }
 
+/** The memory of a work file that is empty. */
+export const noMemory: Memory = { nodes: new Map(), relations: new Map(), checked: new Set() };
+
 const tables = [
     "create schema if not exists meta",
     "create table if not exists meta.memory (node varchar primary key, state varchar, run_id varchar, inputs varchar)",
@@ -44,7 +47,7 @@ export async function prepareMemory(database: Database): Promise<void> {
 
 /** Reads the memory of a work file without holding it. Before the first run there is nothing in it. */
 export async function recall(database: Database, project: Project, options: OpenOptions): Promise<Memory> {
-    if (!existsSync(placesOf(project).work)) return { nodes: new Map(), relations: new Map(), checked: new Set() };
+    if (!existsSync(placesOf(project).work)) return noMemory;
     await attachWork(database, project, { write: false, ...options });
     try {
         return await readMemory(database);

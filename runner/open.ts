@@ -45,9 +45,13 @@ export interface OpenOptions {
 
 /**
  * Opens DuckDB with the files of the project's sources attached, read-only. A file that does not exist is left out.
+ * With `sampleRows`, sources have no more than so many rows.
  * @throws PipelineError when another process keeps a file locked for longer than `patience`.
  */
-export async function openSources(project: Project, options: OpenOptions = {}): Promise<Database> {
+export async function openSources(
+    project: Project,
+    { sampleRows, ...options }: OpenOptions & { readonly sampleRows?: number | undefined } = {},
+): Promise<Database> {
     const places = placesOf(project);
     const { memoryLimit } = project.target;
     const database = await Database.open({
@@ -58,13 +62,43 @@ export async function openSources(project: Project, options: OpenOptions = {}): 
         for (const [name, file] of Object.entries(project.target.attach)) {
             const path = join(project.root, file);
             if (!existsSync(path)) continue;
-            await attach(database, `${literal(path)} as ${identifier(name)} (read_only)`, { ...options, file });
+            const catalog = sampleRows === undefined ? name : `shelfmark_all_${name}`;
+            await attach(database, `${literal(path)} as ${identifier(catalog)} (read_only)`, { ...options, file });
+            if (sampleRows !== undefined) await sample(database, project, { catalog, name, sampleRows });
         }
     } catch (error) {
         database.close();
         throw error;
     }
     return database;
+}
+
+/** Puts the first rows of each source table of an attached file under the names that models read them by. */
+async function sample(
+    database: Database,
+    project: Project,
+    { catalog, name, sampleRows }: { catalog: string; name: string; sampleRows: number },
+): Promise<void> {
+    await database.run(`attach ':memory:' as ${identifier(name)}`);
+    const there = await database.rows(
+        `select schema_name || '.' || table_name as name from duckdb_columns() where database_name = ${literal(catalog)} group by all`,
+    );
+    const tables = there.map((row) => String(row.name));
+    for (const node of project.nodes.values()) {
+        if (node.kind !== "source" || node.database !== name) continue;
+        if (!tables.includes(`${node.schema}.${node.identifier}`)) continue;
+        const table = `${identifier(node.schema)}.${identifier(node.identifier)}`;
+        await database.run(`create schema if not exists ${identifier(name)}.${identifier(node.schema)}`);
+        await database.run(
+            `create table ${identifier(name)}.${table} as from ${identifier(catalog)}.${table} limit ${sampleRows}`,
+        );
+    }
+}
+
+/** Makes an empty work catalog in memory the default, so that a run leaves nothing behind. */
+export async function attachScratch(database: Database): Promise<void> {
+    await database.run(`attach ':memory:' as ${workCatalog}`);
+    await database.run(`use ${workCatalog}`);
 }
 
 /** The catalog name under which the work file is attached, whatever the file is called. */
@@ -94,7 +128,8 @@ export async function attachWork(
     await database.run(`use ${workCatalog}`);
 }
 
-async function attach(
+/** Attaches a file, and waits for it while another process holds it. `what` is what stands behind `attach`. */
+export async function attach(
     database: Database,
     what: string,
     { file, onWait, patience = 600_000 }: OpenOptions & { file: string },

@@ -19,7 +19,7 @@ import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf, type Database, identifier, literal } from "./duckdb.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
-import { readMemory } from "./memory.ts";
+import { type Memory, readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
 import { obstacles, publishedNodes } from "./publishable.ts";
@@ -66,7 +66,7 @@ export async function publishNews(
     const reasons = obstacles(project, graph, { memory, inputs });
     if (reasons.length > 0) return { reasons };
     const places = placesOf(project);
-    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
+    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId, inputs);
     const standingRun = await currentPublication(places);
     // The links are looked at too: a first publication may have been killed just before it made them.
     const isInPlace = [places.warehouse, places.exports].every((path) => existsSync(path));
@@ -74,11 +74,28 @@ export async function publishNews(
         return { standingRun, reasons };
     }
     try {
-        return { publication: await publish(database, project, { runId, content }), reasons };
+        return {
+            publication: await publish(database, project, { runId, content, state: stateOf(inputs, memory) }),
+            reasons,
+        };
     } catch (error) {
         if (!(error instanceof PipelineError)) throw error;
         return { reasons: [error.message] };
     }
+}
+
+type State = ReadonlyMap<string, { readonly runId: string; readonly inputs: Inputs }>;
+
+interface PublishOptions {
+    readonly runId: string;
+    readonly state: State;
+}
+
+/** Ephemeral models have run nowhere, and still they change. */
+function stateOf(inputs: ReadonlyMap<string, Inputs>, memory: Memory): State {
+    return new Map(
+        [...inputs].map(([name, now]) => [name, { runId: memory.nodes.get(name)?.runId ?? "", inputs: now }]),
+    );
 }
 
 /**
@@ -90,7 +107,7 @@ export async function publishNews(
 async function publish(
     database: Database,
     project: Project,
-    { runId, content }: { runId: string; content: string },
+    { runId, content, state }: PublishOptions & { content: string },
 ): Promise<Publication> {
     const started = performance.now();
     const places = placesOf(project);
@@ -99,7 +116,7 @@ async function publish(
         for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
-        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId });
+        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId, state });
         const files = await writeExports(database, join(unfinished, "exports"), nodes);
         const summary = { run_id: runId, target: project.target.name, content, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
@@ -133,7 +150,7 @@ async function publish(
 async function writeWarehouse(
     database: Database,
     path: string,
-    { nodes, project, runId }: { nodes: readonly (Model | Seed)[]; project: Project; runId: string },
+    { nodes, project, runId, state }: PublishOptions & { nodes: readonly (Model | Seed)[]; project: Project },
 ): Promise<void> {
     await database.run(`attach ${literal(path)} as ${catalog}`);
     try {
@@ -151,6 +168,7 @@ async function writeWarehouse(
             for (const table of history) {
                 await database.run(`create table ${catalog}.meta.${table} as from ${workCatalog}.meta.${table}`);
             }
+            await writeState(database, state);
             await database.run(
                 `create table ${catalog}.meta.publication as
                  select ${literal(runId)} as run_id, ${literal(project.target.name)} as target, now() at time zone 'utc' as published_at`,
@@ -160,6 +178,15 @@ async function writeWarehouse(
     } finally {
         await database.run(`detach ${catalog}`);
     }
+}
+
+/** What the published nodes are made of, and which run made them: what `state:` and `diff` compare with. */
+async function writeState(database: Database, state: State): Promise<void> {
+    await database.run(`create table ${catalog}.meta.state (node varchar, run_id varchar, inputs varchar)`);
+    const rows = [...state].map(([name, { runId, inputs }]) => {
+        return `(${[name, runId, JSON.stringify(inputs)].map(literal).join(", ")})`;
+    });
+    if (rows.length > 0) await database.run(`insert into ${catalog}.meta.state values\n${rows.join(",\n")}`);
 }
 
 /** A view is published as the table that it gives now, so it may fail only here. */

@@ -1,6 +1,7 @@
 import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
+import type { Event } from "./events.ts";
 import type { Plan } from "./plan.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
@@ -54,6 +55,19 @@ function details(results: readonly Result[]): string {
         .join("\n\n");
 }
 
+/** What is checked, and how long reading and checking took. */
+export function checkedLine({
+    nodes,
+    unit_tests,
+    is_anew,
+    seconds,
+    target,
+}: Extract<Event, { type: "checked" }>): string {
+    const also = unit_tests === 0 ? "" : ` and ${count(unit_tests)} unit test${unit_tests === 1 ? "" : "s"}`;
+    const verb = is_anew ? "Checked" : "Nothing to check anew in";
+    return `${verb} ${count(nodes)} nodes${also} in ${seconds.toFixed(2)} s, target ${target}`;
+}
+
 /** Each node with why it would run, or that it would not. */
 export function explanation({ reasons, kept }: Plan): string {
     const width = Math.max(...[...reasons.keys()].map((name) => name.length));
@@ -68,9 +82,9 @@ export function explanation({ reasons, kept }: Plan): string {
 
 /** What a run came to: what went wrong, what was reused, what was published or why nothing was. */
 export function conclusion(
-    command: string,
     results: readonly Result[],
     { publication, standingRun, reasons }: Published,
+    { command, sampleRows, keepsPublication }: ConclusionOptions,
 ): string {
     const text = details(results);
     const lines = text === "" ? [""] : ["", text, ""];
@@ -88,11 +102,20 @@ export function conclusion(
         lines.push(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);
         if (publication.leftBehind !== undefined)
             lines.push(`Old publications could not be removed: ${publication.leftBehind}`);
-    } else if (command === "build") {
+    } else if (sampleRows !== undefined) {
+        const rows = sampleRows === 0 ? "no rows" : `no more than ${count(sampleRows)} rows`;
+        lines.push(`This ran in memory on ${rows} of each source: nothing was kept, nothing was published`);
+    } else if (command === "build" && keepsPublication !== true) {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;
         lines.push(`Nothing was published, what people read is as it was${why}`);
     }
     return lines.join("\n");
+}
+
+interface ConclusionOptions {
+    readonly command: string;
+    readonly sampleRows?: number | undefined;
+    readonly keepsPublication?: boolean | undefined;
 }
 
 /** dbt's closing line. A failed test counts as an error, as in dbt; what was reused counts as passed. */

@@ -44,6 +44,8 @@ export interface RunOptions {
     /** When the run started: UTC, ISO 8601. */
     readonly startedAt: string;
     readonly onResult: (result: Result, position: { index: number; total: number }) => void;
+    /** Why nothing more is to run after a result, if so: all that follows is skipped, and runs next time. */
+    readonly stopAfter: (result: Result) => string | undefined;
 }
 
 /** How many failing rows are shown, and how many are written to the file of a test's failures. */
@@ -61,7 +63,12 @@ export async function run(database: Database, project: Project, options: RunOpti
     const built = await standingRelations(database, project, options.standing);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
+    let stopped: string | undefined;
     for (const [i, node] of todo.entries()) {
+        if (stopped !== undefined) {
+            results.push({ node, status: "skip", seconds: 0, message: stopped });
+            continue;
+        }
         const started = performance.now();
         const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
         const result: Result = { node, ...outcome, seconds: (performance.now() - started) / 1000 };
@@ -70,6 +77,7 @@ export async function run(database: Database, project: Project, options: RunOpti
         if (stops || (result.status === "skip" && node.kind !== "test")) block(result, project, graph, blocked);
         results.push(result);
         onResult(result, { index: i + 1, total: todo.length });
+        stopped = options.stopAfter(result);
     }
     // Tests in one go at the end: who is killed before that runs them again.
     await database.transaction(() => rememberTests(database, results, options));

@@ -1,6 +1,9 @@
 import { nearest } from "../common/nearest.ts";
+import { type Inputs, ownFingerprint } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
+import type { Past } from "./past.ts";
+import type { Status } from "./run.ts";
 
 // dbt's node selection: `tag:nightly,marts+` takes what is tagged and also stands in marts or reads from there.
 
@@ -14,6 +17,9 @@ export interface Selection {
     readonly exclude?: readonly string[];
     /** Default: eager */
     readonly indirectSelection?: IndirectSelection | undefined;
+    /** What `result:` and `state:` go by: what became of earlier runs, and what the nodes are made of now. */
+    readonly past?: Past | undefined;
+    readonly now?: ReadonlyMap<string, Inputs> | undefined;
 }
 
 /** What a selection takes, and the selectors that match nothing, each with the name that may have been meant. */
@@ -31,12 +37,12 @@ export interface Unmatched {
 
 /** Selects nodes of a project, sources apart. Never throws: what matches nothing is in `unmatched`. */
 export function select(project: Project, graph: Graph, selection: Selection): Selected {
-    const { select: wanted, exclude = [], indirectSelection = "eager" } = selection;
+    const { select: wanted, exclude = [], indirectSelection = "eager", past, now } = selection;
     const unmatched: Unmatched[] = [];
     const expand = (selectors: readonly string[]): Set<string> => {
         const names = new Set(
             selectors.flatMap((selector) => [
-                ...intersection(selector, { project, graph, unmatched, indirectSelection }),
+                ...intersection(selector, { project, graph, unmatched, indirectSelection, past, now }),
             ]),
         );
         return withTests(names, indirectSelection, graph);
@@ -52,6 +58,8 @@ interface Context {
     readonly graph: Graph;
     readonly unmatched: Unmatched[];
     readonly indirectSelection: IndirectSelection;
+    readonly past: Past | undefined;
+    readonly now: ReadonlyMap<string, Inputs> | undefined;
 }
 
 /** `a,b`: what both take. */
@@ -78,10 +86,11 @@ function withTests(names: ReadonlySet<string>, mode: IndirectSelection, graph: G
 const form = /^(?<at>@)?(?:(?<up>\d*)(?<before>\+))?(?<core>.*?)(?:(?<after>\+)(?<down>\d*))?$/;
 
 /** One criterion: what it names, with `+`, `2+`, `+3` and `@` around it. */
-function matches(criterion: string, { project, graph, unmatched }: Context): Set<string> {
+function matches(criterion: string, context: Context): Set<string> {
+    const { project, graph, unmatched } = context;
     const { at, up, before, core = "", after, down } = form.exec(criterion)?.groups ?? {};
     const [, method, value = core] = /^([a-z_]+(?:\.[\w.]+)?):(.*)$/.exec(core) ?? [];
-    const isMatch = matcher(method, value);
+    const isMatch = pastMatcher(method, value, context) ?? matcher(method, value);
     if (typeof isMatch === "string") {
         unmatched.push({ selector: criterion, problem: isMatch });
         return new Set();
@@ -112,7 +121,49 @@ function walk(edges: ReadonlyMap<string, readonly string[]>, from: readonly stri
     return found;
 }
 
-const testMethods = ["fqn", "tag", "source", "path", "file", "resource_type", "test_name", "test_type", "config"];
+/** dbt's words for what came of a node. */
+const results: Readonly<Record<string, Status>> = {
+    ...{ success: "success", pass: "pass", warn: "warn", fail: "fail", error: "error" },
+    ...{ skipped: "skip", reused: "reused" },
+};
+const states = ["new", "old", "modified", "unmodified"];
+
+/** `result:fail` is what came of the last run, `state:modified` what is other than what is published. */
+function pastMatcher(
+    method: string | undefined,
+    value: string,
+    { past, now }: Context,
+): ((node: Node) => boolean) | string | undefined {
+    if (method !== "result" && method !== "state") return undefined;
+    if (method === "result") {
+        const status = results[value];
+        if (status === undefined) return `result is "${value}"; expected ${Object.keys(results).join(", ")}`;
+        return ({ name }) => past?.results.get(name) === status;
+    }
+    if (!states.includes(value)) return `state is "${value}"; expected ${states.join(", ")}`;
+    return (node) => {
+        if (node.kind === "source") return false;
+        const published = past?.published?.get(node.name);
+        if (published === undefined) return value === "new" || value === "modified";
+        if (value === "new" || value === "old") return value === "old";
+        const isSame = ownFingerprint(published.inputs) === ownFingerprint(now?.get(node.name) ?? {});
+        return isSame === (value === "unmodified");
+    };
+}
+
+const testMethods = [
+    "fqn",
+    "tag",
+    "source",
+    "path",
+    "file",
+    "resource_type",
+    "test_name",
+    "test_type",
+    "config",
+    "state",
+    "result",
+];
 
 /** The condition that a method makes of its value, or what is wrong with the method. */
 function matcher(method: string | undefined, value: string): ((node: Node) => boolean) | string {

@@ -34,7 +34,7 @@ export async function show(options: ShowOptions, output: Output): Promise<void> 
     const compiled = compile(project, graph);
     const names =
         options.inline === undefined
-            ? selectNodes(project, graph, { options, kinds: ["model", "seed"], output })
+            ? await selectNodes(project, graph, { options, compiled, kinds: ["model", "seed"], output })
             : new Set(["inline"]);
     if (names.size === 0) throw new PipelineError("none of what is selected is a model or a seed");
     const database = await openSources(project, { onWait: output.note });

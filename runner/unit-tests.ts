@@ -1,13 +1,13 @@
 import type { Columns } from "./check.ts";
+import { compareRelations, differenceText } from "./compare.ts";
 import { compile } from "./compile.ts";
 import { csvRecords } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
-import { type Column, type Database, identifier, literal, type Row, SqlError, type Value } from "./duckdb.ts";
+import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
 import type { Rows, UnitTest } from "./properties.ts";
-import { valueText } from "./report.ts";
 
 const catalog = "shelfmark_unit";
 
@@ -139,47 +139,21 @@ function fromCsv(text: string): Record<string, string | null>[] {
     );
 }
 
-/** What is expected and not made, and the other way round, paired by the model's key where the test names it. */
+const shownDifferences = 10;
+
+/** How what is made differs from what is expected, if it does; rows are paired by the model's key where the test names it. */
 async function compare(
     database: Database,
     names: readonly string[],
-    key: readonly string[],
+    uniqueKey: readonly string[],
 ): Promise<string | undefined> {
-    const list = names.map(identifier).join(", ");
-    const only = (a: string, b: string): Promise<Row[]> =>
-        database.rows(`select ${list} from ${a} except all select ${list} from ${b} order by all`);
-    const missing = await only("expected", "actual");
-    const surplus = await only("actual", "expected");
-    if (missing.length === 0 && surplus.length === 0) return undefined;
-    const keys = key.length > 0 && key.every((name) => names.includes(name)) ? key : [];
-    const keyOf = (row: Row): string => JSON.stringify(keys.map((name) => row[name] ?? null));
-    const lines: string[] = [];
-    const unpaired = [...surplus];
-    for (const row of missing) {
-        const at = keys.length === 0 ? -1 : unpaired.findIndex((other) => keyOf(other) === keyOf(row));
-        const [other] = at < 0 ? [] : unpaired.splice(at, 1);
-        lines.push(other === undefined ? `- ${rowText(row)}` : `~ ${changed(row, other, keys)}`);
-    }
-    lines.push(...unpaired.map((row) => `+ ${rowText(row)}`));
-    const shown = lines.slice(0, 10).map((line) => `\n    ${line}`);
-    const more = lines.length > 10 ? `\n    and ${lines.length - 10} more` : "";
+    const key = uniqueKey.every((name) => names.includes(name)) ? uniqueKey : [];
+    const { added, gone, changed, rows } = await compareRelations(database, {
+        ...{ before: "expected", after: "actual", columns: names, key, limit: shownDifferences },
+    });
+    const total = added + gone + changed;
+    if (total === 0) return undefined;
+    const shown = rows.map((row) => `\n    ${differenceText(row, key)}`);
+    const more = total > rows.length ? `\n    and ${total - rows.length} more` : "";
     return `the rows differ (- expected, + made, ~ changed):${shown.join("")}${more}`;
-}
-
-function changed(expected: Row, made: Row, keys: readonly string[]): string {
-    const cell = (name: string): string => `${name}=${valueText(expected[name] ?? null)}`;
-    const cells = Object.keys(expected)
-        .filter((name) => !keys.includes(name) && text(expected[name]) !== text(made[name]))
-        .map((name) => `${cell(name)} but ${valueText(made[name] ?? null)}`);
-    return [...keys.map(cell), ...cells].join("  ");
-}
-
-function text(value: Value | undefined): string {
-    return JSON.stringify(value ?? null);
-}
-
-function rowText(row: Row): string {
-    return Object.entries(row)
-        .map(([name, value]) => `${name}=${valueText(value)}`)
-        .join("  ");
 }

@@ -1,0 +1,119 @@
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Row } from "./duckdb.ts";
+import type { Project } from "./nodes.ts";
+import { placesOf } from "./open.ts";
+import { lineAndColumn, type Problem } from "./problem.ts";
+import type { Published } from "./publish.ts";
+import type { Result, Status } from "./run.ts";
+
+// What happens in a build, as data. The lines of the terminal are one rendering of it (report.ts), the lines of
+// artifacts/<target>/events.ndjson another. A field that changes its meaning raises the version.
+export const eventSchema = "shelfmark.events/1";
+
+/** One thing that happened. Times are seconds; what does not apply is absent. */
+export type Event =
+    | {
+          readonly type: "checked";
+          readonly nodes: number;
+          readonly unit_tests: number;
+          /** False where just this was found sound before. */
+          readonly is_anew: boolean;
+          readonly seconds: number;
+          readonly target: string;
+      }
+    | { readonly type: "refused"; readonly problems: readonly ProblemRecord[] }
+    | ({ readonly type: "node"; readonly index: number; readonly total: number } & NodeRecord)
+    | {
+          readonly type: "finished";
+          readonly command: string;
+          readonly status: RunStatus;
+          readonly seconds: number;
+          readonly counts: Readonly<Partial<Record<Status, number>>>;
+          readonly published?: { readonly run_id: string; readonly tables: number; readonly files: number };
+          /** Why nothing was published. */
+          readonly reasons: readonly string[];
+      };
+
+export type RunStatus = "success" | "error" | "interrupted";
+
+export interface ProblemRecord {
+    readonly message: string;
+    readonly file?: string;
+    readonly line?: number;
+    readonly column?: number;
+}
+
+/** What became of a node. */
+export interface NodeRecord {
+    readonly node: string;
+    readonly resource_type: string;
+    readonly materialized?: string;
+    readonly status: Status;
+    readonly seconds: number;
+    readonly rows?: number;
+    readonly new_rows?: number;
+    readonly failures?: number;
+    /** The first failing rows. */
+    readonly sample?: readonly Row[];
+    readonly stored?: string;
+    readonly message?: string;
+}
+
+export function nodeRecord({ node, ...result }: Result): NodeRecord {
+    const { status, seconds, rows, newRows, failures, sample, stored, message } = result;
+    const facts = { rows, new_rows: newRows, failures, sample, stored, message };
+    const present = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+    const kind = node.kind === "model" ? { materialized: node.materialized } : {};
+    return { node: node.name, resource_type: node.kind, ...kind, status, seconds, ...present };
+}
+
+export function problemRecord({ message, at }: Problem): ProblemRecord {
+    if (at === undefined) return { message };
+    const { line, column } = lineAndColumn(at);
+    return { message, file: at.file.path, line, column };
+}
+
+/** How a run ended. */
+export function finishedEvent(
+    { command, status, seconds }: { command: string; status: RunStatus; seconds: number },
+    results: readonly Result[],
+    { publication, reasons }: Published,
+): Event {
+    const counts: Partial<Record<Status, number>> = {};
+    for (const result of results) counts[result.status] = (counts[result.status] ?? 0) + 1;
+    const published =
+        publication === undefined
+            ? {}
+            : {
+                  published: {
+                      run_id: publication.runId,
+                      tables: publication.relations.length,
+                      files: publication.files.length,
+                  },
+              };
+    return { type: "finished", command, status, seconds, counts, ...published, reasons };
+}
+
+/** The events of one run, a line of JSON each, in a file that begins anew with each run. */
+export class EventLog {
+    private readonly path: string;
+    private readonly runId: string;
+
+    constructor(project: Project, runId: string) {
+        const { artifacts } = placesOf(project);
+        mkdirSync(artifacts, { recursive: true });
+        this.path = join(artifacts, "events.ndjson");
+        this.runId = runId;
+        writeFileSync(this.path, "");
+    }
+
+    /** Keeps an event, and returns its line. */
+    write(event: Event): string {
+        const { type, ...facts } = event;
+        const time = new Date().toISOString();
+        const line = JSON.stringify({ schema: eventSchema, time, run_id: this.runId, type, ...facts });
+        appendFileSync(this.path, `${line}\n`);
+        return line;
+    }
+}
