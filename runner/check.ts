@@ -8,7 +8,7 @@ import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
 import { readSeed, seedProblemOf, seedProblems, seedRows } from "./seeds.ts";
-import { parseQuery } from "./syntax.ts";
+import { parseQuery, repeatedName, wellPlaced } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
 
 export interface Column {
@@ -63,8 +63,15 @@ export async function check(
         await database.run("use memory");
         await database.run("detach shelfmark_check");
     }
-    failOn(problems);
+    failOn(distinct(problems));
     return columns;
+}
+
+/** A mistake in a macro shows in all that call it. */
+function distinct(problems: readonly Problem[]): Problem[] {
+    const isSame = (a: Problem, b: Problem): boolean =>
+        a.message === b.message && a.at?.file === b.at?.file && a.at?.offset === b.at?.offset;
+    return problems.filter((problem, i) => problems.findIndex((other) => isSame(other, problem)) === i);
 }
 
 type Found = readonly Column[] | { readonly problem: Problem };
@@ -104,30 +111,38 @@ async function checkNode(
         await database.run(`${before}${sql.text}${after}`);
     } catch (error) {
         const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
-        return { problem: problemOf(error, sql, { prefix: before.length, known }) };
+        if (!(error instanceof SqlError)) throw error;
+        const placed = await wellPlaced(database, sql.text, { error, prefix: before.length });
+        return { problem: problemOf(placed, sql, { known }) };
     }
     if (node.kind === "test") return [];
     const found = await columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
-    const repeated = await repeatedColumn(database, found, sql);
+    const repeated = repeatedColumn(
+        found,
+        node.parents.flatMap((name) => columns.get(name) ?? []),
+        sql,
+    );
     if (repeated === undefined) return found;
     const message = `there are two columns "${repeated}": name one of them otherwise`;
-    return { problem: problemOf(new SqlError(message, {}), sql) };
+    const offset = await repeatedName(database, sql.text, repeated);
+    return { problem: problemOf(new SqlError(message, { offset }), sql) };
 }
 
-/** DuckDB makes a, a_1 of two columns a; only the query itself tells that from columns that are called so. */
-async function repeatedColumn(
-    database: Database,
-    found: readonly Column[],
-    sql: Rendered,
-): Promise<string | undefined> {
-    if (!found.some(({ name }) => /_\d+$/.test(name))) return undefined;
-    const names = (await database.columnNames(sql.text)).map((name) => name.toLowerCase());
-    return names.find((name, i) => names.indexOf(name) !== i);
+/** DuckDB makes a, a_1 of two columns a, in subqueries too: a_1 then stands neither in the query nor in what it reads. */
+function repeatedColumn(found: readonly Column[], read: readonly Column[], sql: Rendered): string | undefined {
+    const suspects = found.flatMap(({ name }) => {
+        const base = /^(.+)_\d+$/.exec(name)?.[1];
+        return base !== undefined && found.some((other) => other.name === base) ? [{ name, base }] : [];
+    });
+    if (suspects.length === 0) return undefined;
+    const written = [sql.text, ...read.flatMap(({ name, type }) => [name, type])].join("\n").toLowerCase();
+    return suspects.find(({ name }) => !written.includes(name.toLowerCase()))?.base;
 }
 
 /** `warn_if` and `error_if` are written in SQL too. */
 async function thresholdMistake(database: Database, test: DataTest): Promise<Problem | undefined> {
     for (const [name, condition] of Object.entries({ warn_if: test.warnIf, error_if: test.errorIf })) {
+        if (condition === "!= 0") continue;
         try {
             await database.run(`explain select (0 ${condition}) and true`);
         } catch (error) {
@@ -184,7 +199,9 @@ export function problemOf(
     // Without a place it is the statement as a whole, and that begins at its first letter.
     const place = locate(sql, Math.max(0, (error.offset ?? prefix) - prefix));
     if (error.unknownColumn === undefined) return { message: error.message, ...place };
-    const { name, near } = error.unknownColumn;
+    const { name, table, near } = error.unknownColumn;
+    if (table !== undefined)
+        return { message: `"${table}" has no column "${name}".${didYouMean(name, near)}`, ...place };
     const list = known.length === 0 ? "" : ` Columns at hand: ${[...new Set(known)].join(", ")}`;
     const remedy = didYouMean(name, [...near, ...known]) || list;
     return { message: `unknown column "${name}".${remedy}`, ...place };
@@ -231,6 +248,10 @@ async function declaredColumns(database: Database, source: Source, file: string)
         await database.run(`create or replace table ${relation} (${types.join(", ")})`);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
+        for (const { dataType = "", at } of source.columns) {
+            const isType = dataType === "" || (await canonicalType(database, dataType)) !== undefined;
+            if (!isType) return { problem: { message: `source "${source.name}": ${error.message}`, at } };
+        }
         return { problem: { message: `source "${source.name}": ${error.message}`, at: source.declaredAt } };
     }
     return columnsOf(database, relation);
@@ -260,10 +281,13 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         .filter((column: ColumnProperty) => missing(column.name))
         .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
     if (node.kind !== "model") return described;
-    const keys = node.uniqueKey.filter(missing).map((name) => ({
-        message: `unique_key names a column "${name}" that "${node.name}" has not.${didYouMean(name, names)}`,
-        at: { file: node.file, offset: 0 },
-    }));
+    const isReported = (name: string): boolean => node.columns.some((column) => column.name === name);
+    const keys = node.uniqueKey
+        .filter((name) => missing(name) && !isReported(name))
+        .map((name) => ({
+            message: `unique_key names a column "${name}" that "${node.name}" has not.${didYouMean(name, names)}`,
+            at: node.uniqueKeyAt,
+        }));
     return [...described, ...keys];
 }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isMap, type Node, parseDocument } from "yaml";
+import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
 import { modelConfigEntries, type Var } from "./config.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
@@ -49,6 +49,8 @@ export interface Entity<Config = unknown> {
     readonly tests: readonly TestProperty[];
     readonly config: Config;
     readonly at: Position;
+    /** Where a key of `config` stands; the entity's own place where it does not. */
+    readonly keyAt: (key: string) => Position;
 }
 
 export type ModelProperties = v.InferOutput<typeof modelConfigSchema>;
@@ -73,13 +75,27 @@ export type Rows =
     | { readonly format: "dict"; readonly rows: readonly Readonly<Record<string, unknown>>[] }
     | { readonly format: "csv" | "sql"; readonly text: string };
 
+/** Where rows stand: all of them, and each one that is an object. */
+export interface RowsAt {
+    readonly all: Position;
+    readonly each: readonly Position[];
+}
+
+export interface Given {
+    readonly input: string;
+    readonly rows: Rows;
+    readonly rowsAt: RowsAt;
+    readonly at: Position;
+}
+
 /** What a model must make of given rows. */
 export interface UnitTest {
     readonly name: string;
     readonly model: string;
     readonly description: string;
-    readonly given: readonly { readonly input: string; readonly rows: Rows; readonly at: Position }[];
+    readonly given: readonly Given[];
     readonly expected: Rows;
+    readonly expectedAt: RowsAt;
     readonly vars: Readonly<Record<string, Var>>;
     readonly at: Position;
 }
@@ -199,12 +215,10 @@ const nothing: Properties = { models: [], seeds: [], sources: [], macros: [], un
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
     const document = parseDocument(file.text, { merge: true });
     if (document.errors.length > 0) {
-        for (const error of document.errors) {
-            const message = (error.message.split(" at line ")[0] ?? error.message).replace(/^[A-Z]/, (c) =>
-                c.toLowerCase(),
-            );
-            problems.push({ message, at: { file, offset: error.pos[0] } });
-        }
+        // What follows on the first is the reader's confusion, not the author's mistake.
+        const [{ message, pos }] = document.errors as [YAMLParseError];
+        const text = (message.split(" at line ")[0] ?? message).replace(/^[A-Z]/, (c) => c.toLowerCase());
+        problems.push({ message: text, at: { file, offset: pos[0] } });
         return nothing;
     }
     const data: unknown = document.toJS();
@@ -212,6 +226,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
     const at = (path: Path, side: "key" | "value" = "value"): Position => {
         return { file, offset: offsetOf(document.contents, path, side) };
     };
+    const keyAt = (path: Path): Position => at(path, "key");
     const result = validate(fileSchema, data);
     if (!result.ok) {
         for (const { path, message } of result.mistakes) problems.push({ message, at: at(path, "key") });
@@ -228,6 +243,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         description: item.description,
         config,
         at: at([...path, "name"]),
+        keyAt: (key) => keyAt([...path, "config", key]),
         tests: readTests(item, path),
         columns: item.columns.map((column, i) => ({
             name: column.name,
@@ -237,6 +253,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             tests: readTests(column, [...path, "columns", i]),
             at: at([...path, "columns", i, "name"]),
         })),
+    });
+
+    const rowsAt = ({ rows }: v.InferOutput<typeof rowsSchema>, path: Path): RowsAt => ({
+        all: keyAt([...path, "rows"]),
+        each: typeof rows === "string" ? [] : rows.map((_, i) => at([...path, "rows", i])),
     });
 
     for (const [i, test] of value.unit_tests.entries()) {
@@ -270,9 +291,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             given: test.given.map((given, g) => ({
                 input: given.input,
                 rows: readRows(given),
+                rowsAt: rowsAt(given, ["unit_tests", i, "given", g]),
                 at: at(["unit_tests", i, "given", g, "input"]),
             })),
             expected: readRows(test.expect),
+            expectedAt: rowsAt(test.expect, ["unit_tests", i, "expect"]),
             vars: test.overrides.vars ?? {},
             at: at(["unit_tests", i, "name"]),
         })),
@@ -283,6 +306,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             tests: [],
             config: strictTestConfig(test.config),
             at: at(["data_tests", i, "name"]),
+            keyAt: (key) => keyAt(["data_tests", i, "config", key]),
         })),
     };
 }
