@@ -110,6 +110,7 @@ export interface Properties {
     readonly tests: readonly (Entity<Partial<TestConfig>> & { readonly config: Partial<TestConfig> })[];
 }
 
+// The descriptions are what an editor shows; docs/properties.schema.json is made of these schemas.
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const text = v.optional(v.string(), "");
 const keys = v.union([v.string(), v.array(v.string())]);
@@ -117,10 +118,12 @@ const described = { description: text, meta: v.optional(v.record(v.string(), v.u
 
 const testConfigSchema = v.strictObject({
     severity: v.optional(v.pipe(v.string(), v.toLowerCase(), v.picklist(["error", "warn"]))),
-    where: v.optional(v.string()),
-    warn_if: v.optional(v.string(), "!= 0"),
-    error_if: v.optional(v.string(), "!= 0"),
-    limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    where: v.optional(v.pipe(v.string(), v.description("A condition: only these rows are tested."))),
+    warn_if: v.optional(v.pipe(v.string(), v.description('From which count of failing rows on: "> 10".')), "!= 0"),
+    error_if: v.optional(v.pipe(v.string(), v.description("Looked at before warn_if.")), "!= 0"),
+    limit: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At how many failing rows counting ends.")),
+    ),
     enabled: v.optional(v.boolean()),
 });
 /** A test is `unique`, or `accepted_values: {...}`; what is inside depends on the test and is read by `readTest`. */
@@ -129,8 +132,13 @@ const tests = { data_tests: v.optional(v.array(testSchema)), tests: v.optional(v
 
 const columnSchema = v.strictObject({
     name: v.string(),
-    data_type: v.optional(v.string()),
-    quote: v.optional(v.boolean()),
+    data_type: v.optional(
+        v.pipe(
+            v.string(),
+            v.description("DuckDB's type; held by a contract, and taken for a source that is not there yet."),
+        ),
+    ),
+    quote: v.optional(v.pipe(v.boolean(), v.description("Tests write the name in quotes."))),
     ...described,
     ...tests,
 });
@@ -138,13 +146,26 @@ const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v
 
 const modelConfigSchema = v.strictObject({
     ...modelConfigEntries,
-    unique_key: v.optional(keys),
-    contract: v.optional(v.strictObject({ enforced: v.optional(v.boolean(), false) })),
-    export: v.optional(v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })])),
+    unique_key: v.optional(v.pipe(keys, v.description("The columns that tell the rows apart."))),
+    contract: v.optional(
+        v.pipe(
+            v.strictObject({ enforced: v.optional(v.boolean(), false) }),
+            v.description("Enforced: the columns are just those that are declared, each of its data_type."),
+        ),
+    ),
+    export: v.optional(
+        v.pipe(
+            v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })]),
+            v.description("Published as exports/<as>.csv and .parquet too, sorted by unique_key."),
+        ),
+    ),
     meta: v.optional(v.record(v.string(), v.unknown())),
 });
 const seedConfigSchema = v.strictObject({
-    column_types: v.optional(v.record(v.string(), v.string()), {}),
+    column_types: v.optional(
+        v.pipe(v.record(v.string(), v.string()), v.description("Types by column; the others are guessed.")),
+        {},
+    ),
     delimiter: v.optional(v.string(), ","),
     publish: v.optional(v.boolean(), true),
     enabled: v.optional(v.boolean(), true),
@@ -152,7 +173,13 @@ const seedConfigSchema = v.strictObject({
 
 const rowsEntries = {
     format: v.optional(v.picklist(["dict", "csv", "sql"]), "dict"),
-    rows: v.optional(v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]), []),
+    rows: v.optional(
+        v.pipe(
+            v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]),
+            v.description("A list of objects, or text where the format is csv or sql."),
+        ),
+        [],
+    ),
 };
 const rowsSchema = v.strictObject(rowsEntries);
 /** Objects under `format: csv` would be taken for no rows, and the test would pass for want of any. */
@@ -167,12 +194,21 @@ const unitTestSchema = v.strictObject({
     name: v.string(),
     model: v.string(),
     ...described,
-    given: v.optional(v.array(v.strictObject({ input: v.string(), ...rowsEntries })), []),
+    given: v.optional(
+        v.array(
+            v.strictObject({
+                input: v.pipe(v.string(), v.description("ref('model') or source('source', 'table')")),
+                ...rowsEntries,
+            }),
+        ),
+        [],
+    ),
     expect: rowsSchema,
     overrides: v.optional(v.strictObject({ vars: v.optional(v.record(v.string(), scalar), {}) }), {}),
 });
 
-const fileSchema = v.strictObject({
+/** What a YAML file may hold. */
+export const fileSchema = v.strictObject({
     version: v.optional(v.number()),
     models: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(modelConfigSchema, {}) })), []),
     seeds: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(seedConfigSchema, {}) })), []),
@@ -181,7 +217,9 @@ const fileSchema = v.strictObject({
             v.strictObject({
                 name: v.string(),
                 ...described,
-                database: v.optional(v.string()),
+                database: v.optional(
+                    v.pipe(v.string(), v.description("A file that the target attaches: a key of its `attach`.")),
+                ),
                 schema: v.optional(v.string()),
                 loader: v.optional(v.string()),
                 tables: v.optional(v.array(v.strictObject({ ...entity, identifier: v.optional(v.string()) })), []),

@@ -147,40 +147,40 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/marts/_models.yml",
         replace: "{name: isbn_count, data_type: bigint,",
         by: "{name: isbn_count, data_type: integer,",
-        says: ['models/marts/_models.yml:67:16  the contract says that "isbn_count" is integer, but it is BIGINT'],
+        says: ['models/marts/_models.yml:68:16  the contract says that "isbn_count" is integer, but it is BIGINT'],
     },
     "a contract with what is no type": {
         file: "models/marts/_models.yml",
         replace: "{name: isbn_count, data_type: bigint,",
         by: "{name: isbn_count, data_type: bigin,",
-        says: ['models/marts/_models.yml:67:16  the contract says that "isbn_count" is bigin, which is no type'],
+        says: ['models/marts/_models.yml:68:16  the contract says that "isbn_count" is bigin, which is no type'],
     },
     "a contract with a column that is not there": {
         file: "models/marts/bridge_subjects_books.sql",
         replace: "        subject,\n        work_key\n",
         by: "        subject\n",
-        says: ['models/marts/_models.yml:113:16  "bridge_subjects_books" has no column "work_key".'],
+        says: ['models/marts/_models.yml:114:16  "bridge_subjects_books" has no column "work_key".'],
     },
     "a column that is not in the contract": {
         file: "models/marts/bridge_authors_books.sql",
         replace: "        author_count,\n",
         by: "        author_count,\n        author_count + 1 as next_count,\n",
         says: [
-            'models/marts/_models.yml:93:11  the contract of "bridge_authors_books" has no column "next_count" (BIGINT), but its SQL has',
+            'models/marts/_models.yml:94:11  the contract of "bridge_authors_books" has no column "next_count" (BIGINT), but its SQL has',
         ],
     },
     "a contract without a type": {
         file: "models/marts/_models.yml",
         replace: "{name: isbn_count, data_type: bigint,",
         by: "{name: isbn_count,",
-        says: ['models/marts/_models.yml:67:16  the contract needs a data_type of "isbn_count", which is BIGINT'],
+        says: ['models/marts/_models.yml:68:16  the contract needs a data_type of "isbn_count", which is BIGINT'],
     },
     "a described column that is not there": {
         file: "models/staging/_models.yml",
         replace: "{name: times_listed,",
         by: "{name: time_listed,",
         says: [
-            'models/staging/_models.yml:67:16  "stg_work_authors" has no column "time_listed". Did you mean "times_listed"?',
+            'models/staging/_models.yml:68:16  "stg_work_authors" has no column "time_listed". Did you mean "times_listed"?',
         ],
     },
     "a unique_key that is not there": {
@@ -188,7 +188,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "config: {unique_key: [run_id, work_key, author_key]}",
         by: "config: {unique_key: [run_id, work_key, autor_key]}",
         says: [
-            'models/staging/_models.yml:59:14  unique_key names a column "autor_key" that "stg_work_authors" has not. Did you mean "author_key"?',
+            'models/staging/_models.yml:60:14  unique_key names a column "autor_key" that "stg_work_authors" has not. Did you mean "author_key"?',
         ],
     },
     "a mistake in a macro": {
@@ -271,7 +271,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/intermediate/int_subject_works.sql",
         replace: "select subject, work_key from everything",
         by: "select subject, [work_key] from everything",
-        says: ['models/marts/_models.yml:113:16  the contract says that "work_key" is varchar, but it is VARCHAR[]'],
+        says: ['models/marts/_models.yml:114:16  the contract says that "work_key" is varchar, but it is VARCHAR[]'],
     },
     "a function that does not exist": {
         file: "models/staging/stg_work_isbns.sql",
@@ -404,32 +404,32 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_models.yml",
         replace: "    config: {unique_key: [run_id, work_key, isbn]}",
         by: "    config: {uniqe_key: [run_id, work_key, isbn]}",
-        says: ['models/staging/_models.yml:81:14  unknown key "uniqe_key". Did you mean "unique_key"?'],
+        says: ['models/staging/_models.yml:82:14  unknown key "uniqe_key". Did you mean "unique_key"?'],
     },
     "YAML that is indented wrongly": {
         file: "models/staging/_sources.yml",
         replace: "      - name: author_pages\n        description",
         by: "      - name: author_pages\n       description",
-        says: ["models/staging/_sources.yml:42:1  sequence item without - indicator"],
+        says: ["models/staging/_sources.yml:43:1  sequence item without - indicator"],
     },
     "a test that is not there": {
         file: "models/staging/_models.yml",
         replace: "data_tests: [unique, not_null]",
         by: "data_tests: [uniqe, not_null]",
-        says: ['models/staging/_models.yml:8:22  unknown test "uniqe". Did you mean "unique"?'],
+        says: ['models/staging/_models.yml:9:22  unknown test "uniqe". Did you mean "unique"?'],
     },
     "a test without its argument": {
         file: "models/staging/_models.yml",
         replace: "accepted_values: {values: [author, redirect, delete], severity: warn}",
         by: "accepted_values: {severity: warn}",
-        says: ['models/staging/_models.yml:101:13  test "accepted_values" needs an argument "values"'],
+        says: ['models/staging/_models.yml:102:13  test "accepted_values" needs an argument "values"'],
     },
     "a test with a misspelt argument": {
         file: "models/staging/_models.yml",
         replace: "accepted_values: {values: [author, redirect, delete], severity: warn}",
         by: "accepted_values: {value: [author, redirect, delete], severity: warn}",
         says: [
-            'models/staging/_models.yml:101:13  test "accepted_values" has no argument "value". Did you mean "values"?',
+            'models/staging/_models.yml:102:13  test "accepted_values" has no argument "value". Did you mean "values"?',
         ],
     },
     "accepted values of a column that is not there": {
@@ -437,7 +437,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "      - name: record_type\n",
         by: "      - name: record_typ\n",
         says: [
-            'models/staging/_models.yml:98:15  "stg_authors" has no column "record_typ". Did you mean "record_type"?',
+            'models/staging/_models.yml:99:15  "stg_authors" has no column "record_typ". Did you mean "record_type"?',
         ],
     },
     "a relationship to a column that is not there": {
@@ -445,21 +445,21 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "relationships: {to: ref('extract_coverage'), field: run_id}",
         by: "relationships: {to: ref('extract_coverage'), field: runid}",
         says: [
-            'models/marts/_models.yml:89:13  test "relationships_dim_books_run_id_extract_coverage_runid": unknown column "runid". Did you mean "run_id"?',
+            'models/marts/_models.yml:90:13  test "relationships_dim_books_run_id_extract_coverage_runid": unknown column "runid". Did you mean "run_id"?',
         ],
     },
     "a relationship to a model that is not there": {
         file: "models/marts/_models.yml",
         replace: "relationships: {to: ref('extract_coverage'), field: run_id}",
         by: "relationships: {to: ref('extract_coverages'), field: run_id}",
-        says: ['models/marts/_models.yml:89:13  unknown ref "extract_coverages". Did you mean "extract_coverage"?'],
+        says: ['models/marts/_models.yml:90:13  unknown ref "extract_coverages". Did you mean "extract_coverage"?'],
     },
     "an expression with an unknown column": {
         file: "models/marts/_models.yml",
         replace: "expression: works_dated + works_unknown_year = works_total",
         by: "expression: works_dated + works_undated = works_total",
         says: [
-            'models/marts/_models.yml:139:9  test "author_productivity_years_add_up": unknown column "works_undated". Did you mean "works_dated"?',
+            'models/marts/_models.yml:140:9  test "author_productivity_years_add_up": unknown column "works_undated". Did you mean "works_dated"?',
         ],
     },
     "a warn_if that is no condition": {
@@ -467,21 +467,21 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "severity: warn}",
         by: "warn_if: more than 10}",
         says: [
-            'models/staging/_models.yml:101:13  test "accepted_values_stg_authors_record_type_author_redirect_delete": warn_if is "more than 10"; expected a condition on a count, as in "> 10"',
+            'models/staging/_models.yml:102:13  test "accepted_values_stg_authors_record_type_author_redirect_delete": warn_if is "more than 10"; expected a condition on a count, as in "> 10"',
         ],
     },
     "a severity that is none": {
         file: "models/staging/_models.yml",
         replace: "severity: warn}",
         by: "severity: warning}",
-        says: ['models/staging/_models.yml:101:13  severity is "warning"; expected "error", "warn"'],
+        says: ['models/staging/_models.yml:102:13  severity is "warning"; expected "error", "warn"'],
     },
     "a unit test with a column that is not there": {
         file: "models/intermediate/_unit_tests.yml",
         replace: "- {author_key: A9, canonical_author_key: A1}",
         by: "- {author_key: A9, canonical_key: A1}",
         says: [
-            'models/intermediate/_unit_tests.yml:66:13  unit test "an_author_under_two_keys_is_credited_once": "author_aliases" has no column "canonical_key". Columns at hand: author_key, canonical_author_key, note',
+            'models/intermediate/_unit_tests.yml:67:13  unit test "an_author_under_two_keys_is_credited_once": "author_aliases" has no column "canonical_key". Columns at hand: author_key, canonical_author_key, note',
         ],
     },
     "a unit test that expects a column that is not there": {
@@ -489,7 +489,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- {work_key: b, publish_year: 1800, year_status: ok}",
         by: "- {work_key: b, publish_yer: 1800, year_status: ok}",
         says: [
-            'models/intermediate/_unit_tests.yml:53:11  unit test "the_outlier_rule_can_be_switched_off": "int_books" has no column "publish_yer". Did you mean "publish_year"?',
+            'models/intermediate/_unit_tests.yml:54:11  unit test "the_outlier_rule_can_be_switched_off": "int_books" has no column "publish_yer". Did you mean "publish_year"?',
         ],
     },
     "a unit test of a value that does not fit": {
@@ -497,7 +497,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- {work_key: b, publish_year: 1800, year_status: ok}",
         by: "- {work_key: b, publish_year: early, year_status: ok}",
         says: [
-            "models/intermediate/_unit_tests.yml:53:11  unit test \"the_outlier_rule_can_be_switched_off\": could not convert string 'early' to INT32",
+            "models/intermediate/_unit_tests.yml:54:11  unit test \"the_outlier_rule_can_be_switched_off\": could not convert string 'early' to INT32",
         ],
     },
     "a unit test that fails": {
@@ -505,7 +505,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "        when answered_year_count = 0 then 'missing'",
         by: "        when answered_year_count = 0 then 'absent'",
         says: [
-            'models/intermediate/_unit_tests.yml:2:11  unit test "a_book_has_the_first_plausible_year_that_does_not_stand_apart": the rows differ (- expected, + made, ~ changed):',
+            'models/intermediate/_unit_tests.yml:3:11  unit test "a_book_has_the_first_plausible_year_that_does_not_stand_apart": the rows differ (- expected, + made, ~ changed):',
         ],
     },
     "a unit test of an input that is not there": {
@@ -513,7 +513,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- input: ref('author_aliases')",
         by: "- input: ref('author_alias')",
         says: [
-            'models/intermediate/_unit_tests.yml:64:16  unknown input "ref(\'author_alias\')". Did you mean "author_aliases"?',
+            'models/intermediate/_unit_tests.yml:65:16  unknown input "ref(\'author_alias\')". Did you mean "author_aliases"?',
         ],
     },
     "a unit test of an input that is not read": {
@@ -521,7 +521,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- input: ref('author_aliases')",
         by: "- input: ref('author_kind_words')",
         says: [
-            'models/intermediate/_unit_tests.yml:64:16  unit test "an_author_under_two_keys_is_credited_once": "int_author_keys" does not read ref(\'author_kind_words\')',
+            'models/intermediate/_unit_tests.yml:65:16  unit test "an_author_under_two_keys_is_credited_once": "int_author_keys" does not read ref(\'author_kind_words\')',
         ],
     },
     "a seed row with too many fields": {
@@ -544,14 +544,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "seeds/_seeds.yml",
         replace: "note: varchar}",
         by: "note: varchr}",
-        says: ['seeds/_seeds.yml:8:7  unknown type "varchr". Did you mean "varchar"?'],
+        says: ['seeds/_seeds.yml:9:7  unknown type "varchr". Did you mean "varchar"?'],
     },
     "a seed type of a column that is not there": {
         file: "seeds/_seeds.yml",
         replace: "note: varchar}",
         by: "notes: varchar}",
         says: [
-            'seeds/_seeds.yml:8:7  column_types names a column "notes" that "author_aliases" has not. Did you mean "note"?',
+            'seeds/_seeds.yml:9:7  column_types names a column "notes" that "author_aliases" has not. Did you mean "note"?',
         ],
     },
     "a singular test with a mistake": {
@@ -565,7 +565,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- name: merged_keys_count_once",
         by: "- name: merged_key_counts_once",
         says: [
-            'tests/_tests.yml:10:11  test "merged_key_counts_once" has no file. Did you mean "merged_keys_count_once"?',
+            'tests/_tests.yml:11:11  test "merged_key_counts_once" has no file. Did you mean "merged_keys_count_once"?',
         ],
     },
     "a macro without a file": {
@@ -573,14 +573,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- name: last_part",
         by: "- name: last_parts",
         says: [
-            'macros/_macros.yml:45:11  macro "last_parts" has no file macros/last_parts.sql. Did you mean "last_part"?',
+            'macros/_macros.yml:46:11  macro "last_parts" has no file macros/last_parts.sql. Did you mean "last_part"?',
         ],
     },
     "a model without a file": {
         file: "models/staging/_models.yml",
         replace: "- name: stg_authors",
         by: "- name: stg_autors",
-        says: ['models/staging/_models.yml:88:11  model "stg_autors" has no file. Did you mean "stg_authors"?'],
+        says: ['models/staging/_models.yml:89:11  model "stg_autors" has no file. Did you mean "stg_authors"?'],
     },
     "settings of a folder that is not there": {
         file: "pipeline.config.ts",
@@ -621,7 +621,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "{name: reason, data_type: varchar}",
         by: "{name: reason, data_type: varchr}",
         says: [
-            'models/staging/_sources.yml:64:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
+            'models/staging/_sources.yml:65:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
         ],
     },
 };
