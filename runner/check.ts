@@ -10,7 +10,7 @@ import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
 import { readSeed, seedProblemOf, seedProblems, seedRows } from "./seeds.ts";
 import { snapshotColumns, snapshotMistake, snapshotRows } from "./snapshot.ts";
-import { parseQuery } from "./syntax.ts";
+import { parseQuery, repeatedName, wellPlaced } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
 
 /** The columns of every relation that was checked, by the node's name. */
@@ -68,8 +68,15 @@ export async function check(
         await database.run("use memory");
         await database.run("detach shelfmark_check");
     }
-    failOn(problems);
+    failOn(distinct(problems));
     return columns;
+}
+
+/** A mistake in a macro shows in all that call it. */
+function distinct(problems: readonly Problem[]): Problem[] {
+    const isSame = (a: Problem, b: Problem): boolean =>
+        a.message === b.message && a.at?.file === b.at?.file && a.at?.offset === b.at?.offset;
+    return problems.filter((problem, i) => problems.findIndex((other) => isSame(other, problem)) === i);
 }
 
 type Found = readonly Column[] | { readonly problem: Problem };
@@ -108,7 +115,9 @@ async function checkNode(
             await database.run(`${before}${text.text}${after}`);
             return undefined;
         } catch (error) {
-            return problemOf(error, text, { prefix: before.length, known });
+            if (!(error instanceof SqlError)) throw error;
+            const placed = await wellPlaced(database, text.text, { error, prefix: before.length });
+            return problemOf(placed, text, { known });
         }
     };
     // `explain` binds too, and unlike a table it takes a test's columns of one name.
@@ -123,10 +132,12 @@ async function checkNode(
     const unbound = await bind(sql, `create table ${table} as\n${rows.before}`, `${rows.after}\nwith no data`);
     if (unbound !== undefined) return { problem: unbound };
     const made = await columnsOf(database, table);
-    const repeated = await repeatedColumn(database, made, sql);
+    const read = node.parents.flatMap((name) => columns.get(name) ?? []);
+    const repeated = repeatedColumn(made, read, sql);
     if (repeated !== undefined) {
         const message = `there are two columns "${repeated}": name one of them otherwise`;
-        return { problem: problemOf(new SqlError(message, {}), sql) };
+        const offset = await repeatedName(database, sql.text, repeated);
+        return { problem: problemOf(new SqlError(message, { offset }), sql) };
     }
     const timeless = node.incremental?.window === undefined ? undefined : windowMistake(node, made);
     if (timeless !== undefined) return { problem: timeless };
@@ -175,20 +186,21 @@ async function emptyTable(database: Database, table: string, columns: readonly C
     await database.run(`create or replace table ${table} (${list})`);
 }
 
-/** DuckDB makes a, a_1 of two columns a; only the query itself tells that from columns that are called so. */
-async function repeatedColumn(
-    database: Database,
-    found: readonly Column[],
-    sql: Rendered,
-): Promise<string | undefined> {
-    if (!found.some(({ name }) => /_\d+$/.test(name))) return undefined;
-    const names = (await database.columnNames(sql.text)).map((name) => name.toLowerCase());
-    return names.find((name, i) => names.indexOf(name) !== i);
+/** DuckDB makes a, a_1 of two columns a, in subqueries too: a_1 then stands neither in the query nor in what it reads. */
+function repeatedColumn(found: readonly Column[], read: readonly Column[], sql: Rendered): string | undefined {
+    const suspects = found.flatMap(({ name }) => {
+        const base = /^(.+)_\d+$/.exec(name)?.[1];
+        return base !== undefined && found.some((other) => other.name === base) ? [{ name, base }] : [];
+    });
+    if (suspects.length === 0) return undefined;
+    const written = [sql.text, ...read.flatMap(({ name, type }) => [name, type])].join("\n").toLowerCase();
+    return suspects.find(({ name }) => !written.includes(name.toLowerCase()))?.base;
 }
 
 /** `warn_if` and `error_if` are written in SQL too. */
 async function thresholdMistake(database: Database, test: DataTest): Promise<Problem | undefined> {
     for (const [name, condition] of Object.entries({ warn_if: test.warnIf, error_if: test.errorIf })) {
+        if (condition === "!= 0") continue;
         try {
             await database.run(`explain select (0 ${condition}) and true`);
         } catch (error) {
@@ -248,7 +260,9 @@ export function problemOf(
     // Without a place it is the statement as a whole, and that begins at its first letter.
     const place = locate(sql, Math.max(0, (error.offset ?? prefix) - prefix));
     if (error.unknownColumn === undefined) return { message: error.message, ...place };
-    const { name, near } = error.unknownColumn;
+    const { name, table, near } = error.unknownColumn;
+    if (table !== undefined)
+        return { message: `"${table}" has no column "${name}".${didYouMean(name, near)}`, ...place };
     const list = known.length === 0 ? "" : ` Columns at hand: ${[...new Set(known)].join(", ")}`;
     const remedy = didYouMean(name, [...near, ...known]) || list;
     return { message: `unknown column "${name}".${remedy}`, ...place };
@@ -289,6 +303,10 @@ async function declaredColumns(database: Database, source: Source, file: string)
         await database.run(`create or replace table ${relation} (${types.join(", ")})`);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
+        for (const { dataType = "", at } of source.columns) {
+            const isType = dataType === "" || (await canonicalType(database, dataType)) !== undefined;
+            if (!isType) return { problem: { message: `source "${source.name}": ${error.message}`, at } };
+        }
         return { problem: { message: `source "${source.name}": ${error.message}`, at: source.declaredAt } };
     }
     return columnsOf(database, relation);
@@ -318,12 +336,17 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         .filter((column: ColumnProperty) => missing(column.name))
         .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
     if (node.kind !== "model") return described;
-    return [...described, ...misnamed(node, names)];
+    const isReported = (name: string): boolean => node.columns.some((column) => column.name === name);
+    return [...described, ...misnamed(node, names, isReported)];
 }
 
 /** Columns that the settings of a model or a snapshot name, but are not there. */
-function misnamed(model: Model, names: readonly string[]): Problem[] {
-    const { name, uniqueKey, incremental, snapshot, declaredAt } = model;
+function misnamed(
+    model: Model,
+    names: readonly string[],
+    isReported: (name: string) => boolean = () => false,
+): Problem[] {
+    const { name, uniqueKey, uniqueKeyAt, incremental, snapshot, declaredAt } = model;
     const checked = snapshot?.strategy === "check" && snapshot.checkColumns !== "all" ? snapshot.checkColumns : [];
     const settings = {
         unique_key: uniqueKey,
@@ -335,10 +358,12 @@ function misnamed(model: Model, names: readonly string[]): Problem[] {
     };
     return Object.entries(settings).flatMap(([setting, columns]) =>
         columns
-            .filter((column) => !names.some((known) => known.toLowerCase() === column.toLowerCase()))
+            .filter(
+                (column) => !isReported(column) && !names.some((known) => known.toLowerCase() === column.toLowerCase()),
+            )
             .map((column) => ({
                 message: `${setting} names a column "${column}" that "${name}" has not.${didYouMean(column, names)}`,
-                at: declaredAt,
+                at: setting === "unique_key" ? uniqueKeyAt : declaredAt,
             })),
     );
 }

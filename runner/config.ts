@@ -52,9 +52,14 @@ export interface Target {
 const varsSchema = v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]));
 
 export const modelConfigEntries = {
-    materialized: v.optional(v.picklist(["view", "table", "incremental", "ephemeral"])),
-    publish: v.optional(v.boolean()),
-    enabled: v.optional(v.boolean()),
+    materialized: v.optional(
+        v.pipe(
+            v.picklist(["view", "table", "incremental", "ephemeral"]),
+            v.description("Ephemeral: inlined where it is used."),
+        ),
+    ),
+    publish: v.optional(v.pipe(v.boolean(), v.description("Whether readers of the warehouse see it."))),
+    enabled: v.optional(v.pipe(v.boolean(), v.description("Disabled, it is as good as absent."))),
     tags: v.optional(v.union([v.string(), v.array(v.string())])),
 };
 

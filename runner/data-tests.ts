@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { didYouMean } from "../common/nearest.ts";
+import { didYouMean, nearest } from "../common/nearest.ts";
 import type { NameChecker } from "./names.ts";
 import type { DataTest, Node } from "./nodes.ts";
 import type { Problem, SourceFile } from "./problem.ts";
@@ -81,12 +81,14 @@ function genericTest(
     const isOwn = (name: string): boolean => !testNames.includes(name) && !/^(vars|ref|source)\./.test(name);
     const tags = [...tagsOf(template.parts)].filter((tag) => tag.kind === "value").map((tag) => tag.name);
     const wanted = [...new Set(tags.filter(isOwn))].filter((name) => name !== "quote");
-    for (const name of wanted) {
-        if (!Object.hasOwn(args, name)) problems.push({ message: `test "${kind}" needs an argument "${name}"`, at });
-    }
-    for (const name of Object.keys(args)) {
-        if (wanted.includes(name) || name === "quote") continue;
+    const missing = wanted.filter((name) => !Object.hasOwn(args, name));
+    const strangers = Object.keys(args).filter((name) => !wanted.includes(name) && name !== "quote");
+    for (const name of strangers) {
         problems.push({ message: `test "${kind}" has no argument "${name}".${didYouMean(name, wanted)}`, at });
+    }
+    // An argument that is misspelt is not missing too.
+    for (const name of missing.filter((one) => nearest(one, strangers) === undefined)) {
+        problems.push({ message: `test "${kind}" needs an argument "${name}"`, at });
     }
     if (column === undefined && tags.includes("column_name") && !Object.hasOwn(args, "column_name")) {
         problems.push({ message: `test "${kind}" is for a column: move it below one of the columns`, at });

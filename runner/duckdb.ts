@@ -14,8 +14,10 @@ export interface Column {
 export class SqlError extends Error {
     override readonly name = "SqlError";
     readonly offset: number | undefined;
-    /** The column that is not there, when that is the mistake, and those that DuckDB finds near. */
-    readonly unknownColumn: { readonly name: string; readonly near: readonly string[] } | undefined;
+    /** The column that is not there, when that is the mistake, of which table if one was named, and what DuckDB finds near. */
+    readonly unknownColumn:
+        | { readonly name: string; readonly table?: string | undefined; readonly near: readonly string[] }
+        | undefined;
 
     constructor(
         message: string,
@@ -143,6 +145,7 @@ interface JsonError {
     readonly exception_message?: string;
     readonly position?: string;
     readonly error_subtype?: string;
+    readonly type?: string;
     readonly name?: string;
     readonly candidates?: string;
 }
@@ -152,11 +155,31 @@ function toSqlError(error: unknown, sql: string): SqlError {
     const json = parseJson(text.slice(Math.max(0, text.indexOf("{"))));
     if (json?.exception_message === undefined) return new SqlError(text, { cause: error });
     const offset = json.position === undefined ? undefined : toUtf16(sql, Number(json.position));
-    const unknownColumn =
-        json.error_subtype === "COLUMN_NOT_FOUND" && json.name !== undefined
-            ? { name: json.name, near: json.candidates?.split(",") ?? [] }
-            : undefined;
-    return new SqlError(wording(json.exception_message), { offset, unknownColumn, cause: error });
+    const unknownColumn = unknownColumnOf(json);
+    return new SqlError(unknownEntry(json) ?? wording(json.exception_message), { offset, unknownColumn, cause: error });
+}
+
+function unknownColumnOf({
+    error_subtype,
+    exception_message = "",
+    name,
+    candidates,
+}: JsonError): SqlError["unknownColumn"] {
+    if (error_subtype === "COLUMN_NOT_FOUND" && name !== undefined) return { name, near: candidates?.split(",") ?? [] };
+    const [, table, column, bindings = ""] =
+        /^(?:Table|Values list) "(.+?)" does not have a column named "(.+?)"(?:\s+Candidate bindings: (.*))?/s.exec(
+            exception_message,
+        ) ?? [];
+    if (column === undefined) return undefined;
+    // Of an expression's columns it names none.
+    return { name: column, table, near: [...bindings.matchAll(/"([^"]+)"/g)].map(([, near = ""]) => near) };
+}
+
+/** A function or type that is not there: DuckDB leaves its name without quotes. */
+function unknownEntry({ error_subtype, type, name, candidates }: JsonError): string | undefined {
+    const kind = type?.endsWith("Function") ? "function" : type === "Type" ? "type" : undefined;
+    if (error_subtype !== "MISSING_ENTRY" || name === undefined || kind === undefined) return undefined;
+    return `unknown ${kind} "${name}".${candidates === undefined ? "" : ` Did you mean "${candidates.split(",")[0]}"?`}`;
 }
 
 function parseJson(text: string): JsonError | undefined {

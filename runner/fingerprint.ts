@@ -112,9 +112,9 @@ export function checkedContent(
     ]);
     const tests = project.unitTests
         .filter((test) => names.has(test.model))
-        .map(({ at: _, ...test }) => ({
-            ...test,
-            given: test.given.map(({ input, rows }) => [input, rows]),
+        .map(({ name, model, given, expected, vars }) => ({
+            ...{ name, model, expected, vars },
+            given: given.map(({ input, rows }) => [input, rows]),
         }));
     return hash(JSON.stringify([described, tests, [...kept]]));
 }

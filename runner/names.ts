@@ -97,6 +97,11 @@ export class NameChecker {
             report(`unknown name "${name}".${macro || didYouMean(name, known)}`);
             return undefined;
         }
+        if (target === "") {
+            const example = kind === "ref" ? "ref.<model>" : "source.<source>.<table>";
+            report(`"${name}" names no ${kind}: write {{${example}}}`);
+            return undefined;
+        }
         const node = this.relations.get(target);
         if (node !== undefined && (node.kind === "source") === (kind === "source")) return target;
         const candidates = [...this.relations.values()]

@@ -39,6 +39,7 @@ export interface Model {
     readonly publish: boolean;
     /** The columns that tell the rows apart; exports are sorted by them, failing rows are named by them. */
     readonly uniqueKey: readonly string[];
+    readonly uniqueKeyAt: Position;
     /** The file name, without ending, under which the model is exported. */
     readonly exportAs?: string;
     /** Whether the columns must be just those that are declared, of the declared types. */
@@ -58,6 +59,7 @@ export interface Seed {
     readonly name: string;
     readonly file: SourceFile;
     readonly columnTypes: Readonly<Record<string, string>>;
+    readonly columnTypesAt: Position;
     readonly delimiter: string;
     readonly publish: boolean;
     readonly description: string;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PipelineError } from "../common/errors.ts";
-import { didYouMean } from "../common/nearest.ts";
+import { didYouMean, nearest } from "../common/nearest.ts";
 import {
     configFile,
     folderConfig,
@@ -49,6 +49,8 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     const properties = mergeProperties(
         files.filter((file) => /\.ya?ml$/.test(file.path)).map((file) => readProperties(file, problems)),
     );
+    // A file that can't be read declares nothing: all that would be missed from it is no mistake.
+    failOn(problems);
     const inFolder = (folder: string, ending: string): SourceFile[] =>
         files.filter((file) => file.path.startsWith(`${folder}/`) && file.path.endsWith(ending));
 
@@ -87,8 +89,10 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
         .filter((file) => !file.path.startsWith("tests/generic/"))
         .map((file) => readSingularTest(file, properties, names, problems))
         .filter((test) => test !== undefined);
-    const instances = [...models, ...snapshots, ...seeds].flatMap((node) =>
-        genericTests(node, testsOf(node, properties), { generic, names, relations, problems }),
+    const instances = [...relations.values()].flatMap((node) =>
+        node.kind === "source"
+            ? []
+            : genericTests(node, testsOf(node, properties), { generic, names, relations, problems }),
     );
     const sourceTests = sources.flatMap((source) =>
         genericTests(
@@ -97,7 +101,8 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
             { generic, names, relations, problems },
         ),
     );
-    const nodes = unique<Node>([...relations.values(), ...sourceTests, ...instances, ...singular], problems);
+    const tests = [...sourceTests, ...instances, ...singular];
+    const nodes = unique<Node>([...models, ...seeds, ...sources, ...tests], problems);
     rejectUnknownTests(properties, singular, problems);
     rejectUnknownInputs(properties.unitTests, { relations: nodes, vars }, problems);
     rejectUnknownFolders(config.models, folderTree(root, "models"), problems);
@@ -121,6 +126,7 @@ export function withInline(project: Project, sql: string): Project {
         ...{ kind: "model", name: "inline", file, template, materialized: "ephemeral", publish: false, parents },
         ...{
             uniqueKey: [],
+            uniqueKeyAt: { file, offset: 0 },
             hasContract: false,
             declaredAt: { file, offset: 0 },
             description: "",
@@ -162,11 +168,16 @@ function mergeProperties(all: readonly Properties[]): Properties {
 
 function readMacros(files: SourceFile[], properties: Properties, problems: Problem[]): Map<string, Macro> {
     const macros = new Map<string, Macro>();
+    const names = files.map((file) => basename(file.path, ".sql"));
+    const orphans = properties.macros.filter((macro) => !names.includes(macro.name));
     for (const file of files) {
         const name = basename(file.path, ".sql");
         const folder = dirname(file.path).split("/").slice(1);
         if (folder.length > 0 && folder[0] !== dialect) continue;
-        const declared = properties.macros.find((macro) => macro.name === name);
+        const declared =
+            properties.macros.find((macro) => macro.name === name) ??
+            // Called by its right name everywhere, it would have no arguments there.
+            orphans.find((macro) => nearest(macro.name, [name]) !== undefined);
         // The engine's own file takes the place of the one for all engines.
         if (macros.has(name) && folder.length === 0) continue;
         if (name === incrementalSection) {
@@ -183,7 +194,8 @@ function readMacros(files: SourceFile[], properties: Properties, problems: Probl
         });
     }
     for (const { name, at } of properties.macros) {
-        if (!macros.has(name)) problems.push({ message: `macro "${name}" has no file macros/${name}.sql`, at });
+        if (macros.has(name)) continue;
+        problems.push({ message: `macro "${name}" has no file macros/${name}.sql.${didYouMean(name, names)}`, at });
     }
     return macros;
 }
@@ -227,6 +239,7 @@ function readModels(
                 ...(incremental === undefined || typeof incremental === "string" ? {} : { incremental }),
                 publish: materialized !== "ephemeral" && (own.publish ?? inherited.publish ?? true),
                 uniqueKey: [own.unique_key ?? []].flat(),
+                uniqueKeyAt: declared?.keyAt("unique_key") ?? { file, offset: 0 },
                 hasContract: own.contract?.enforced ?? false,
                 declaredAt: declared?.at ?? { file, offset: 0 },
                 ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
@@ -264,6 +277,7 @@ function readSnapshot(
                 : { strategy, hardDeletes, checkColumns: checkColumns ?? "all" },
         publish: config.publish,
         uniqueKey: [config.unique_key].flat(),
+        uniqueKeyAt: at,
         hasContract: false,
         declaredAt: at,
         ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
@@ -312,6 +326,7 @@ function readSeeds(files: SourceFile[], properties: Properties): Seed[] {
                 name,
                 file,
                 columnTypes: config.column_types,
+                columnTypesAt: declared?.keyAt("column_types") ?? { file, offset: 0 },
                 delimiter: config.delimiter,
                 publish: config.publish,
                 description: declared?.description ?? "",

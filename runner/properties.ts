@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isMap, type Node, parseDocument } from "yaml";
+import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
 import { modelConfigEntries, type Var } from "./config.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
@@ -49,6 +49,8 @@ export interface Entity<Config = unknown> {
     readonly tests: readonly TestProperty[];
     readonly config: Config;
     readonly at: Position;
+    /** Where a key of `config` stands; the entity's own place where it does not. */
+    readonly keyAt: (key: string) => Position;
 }
 
 export type ModelProperties = v.InferOutput<typeof modelConfigSchema>;
@@ -79,13 +81,27 @@ export type Rows =
     | { readonly format: "dict"; readonly rows: readonly Readonly<Record<string, unknown>>[] }
     | { readonly format: "csv" | "sql"; readonly text: string };
 
+/** Where rows stand: all of them, and each one that is an object. */
+export interface RowsAt {
+    readonly all: Position;
+    readonly each: readonly Position[];
+}
+
+export interface Given {
+    readonly input: string;
+    readonly rows: Rows;
+    readonly rowsAt: RowsAt;
+    readonly at: Position;
+}
+
 /** What a model must make of given rows. */
 export interface UnitTest {
     readonly name: string;
     readonly model: string;
     readonly description: string;
-    readonly given: readonly { readonly input: string; readonly rows: Rows; readonly at: Position }[];
+    readonly given: readonly Given[];
     readonly expected: Rows;
+    readonly expectedAt: RowsAt;
     readonly vars: Readonly<Record<string, Var>>;
     /** Whether the model's incremental run is tested, on the input `this`; what it then makes are the rows to take in. */
     readonly isIncremental: boolean;
@@ -103,6 +119,7 @@ export interface Properties {
     readonly tests: readonly (Entity<Partial<TestConfig>> & { readonly config: Partial<TestConfig> })[];
 }
 
+// The descriptions are what an editor shows; docs/properties.schema.json is made of these schemas.
 const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const text = v.optional(v.string(), "");
 const keys = v.union([v.string(), v.array(v.string())]);
@@ -110,10 +127,12 @@ const described = { description: text, meta: v.optional(v.record(v.string(), v.u
 
 const testConfigSchema = v.strictObject({
     severity: v.optional(v.pipe(v.string(), v.toLowerCase(), v.picklist(["error", "warn"]))),
-    where: v.optional(v.string()),
-    warn_if: v.optional(v.string(), "!= 0"),
-    error_if: v.optional(v.string(), "!= 0"),
-    limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    where: v.optional(v.pipe(v.string(), v.description("A condition: only these rows are tested."))),
+    warn_if: v.optional(v.pipe(v.string(), v.description('From which count of failing rows on: "> 10".')), "!= 0"),
+    error_if: v.optional(v.pipe(v.string(), v.description("Looked at before warn_if.")), "!= 0"),
+    limit: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At how many failing rows counting ends.")),
+    ),
     enabled: v.optional(v.boolean()),
 });
 /** A test is `unique`, or `accepted_values: {...}`; what is inside depends on the test and is read by `readTest`. */
@@ -122,8 +141,13 @@ const tests = { data_tests: v.optional(v.array(testSchema)), tests: v.optional(v
 
 const columnSchema = v.strictObject({
     name: v.string(),
-    data_type: v.optional(v.string()),
-    quote: v.optional(v.boolean()),
+    data_type: v.optional(
+        v.pipe(
+            v.string(),
+            v.description("DuckDB's type; held by a contract, and taken for a source that is not there yet."),
+        ),
+    ),
+    quote: v.optional(v.pipe(v.boolean(), v.description("Tests write the name in quotes."))),
     ...described,
     ...tests,
 });
@@ -131,7 +155,7 @@ const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v
 
 const modelConfigSchema = v.strictObject({
     ...modelConfigEntries,
-    unique_key: v.optional(keys),
+    unique_key: v.optional(v.pipe(keys, v.description("The columns that tell the rows apart."))),
     incremental_strategy: v.optional(v.picklist(["append", "delete+insert", "merge", "microbatch"])),
     on_schema_change: v.optional(v.picklist(["fail", "ignore", "append_new_columns", "sync_all_columns"])),
     full_refresh: v.optional(v.boolean()),
@@ -140,12 +164,25 @@ const modelConfigSchema = v.strictObject({
     event_time: v.optional(v.string()),
     batch_size: v.optional(v.picklist(["hour", "day", "month", "year"])),
     lookback: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-    contract: v.optional(v.strictObject({ enforced: v.optional(v.boolean(), false) })),
-    export: v.optional(v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })])),
+    contract: v.optional(
+        v.pipe(
+            v.strictObject({ enforced: v.optional(v.boolean(), false) }),
+            v.description("Enforced: the columns are just those that are declared, each of its data_type."),
+        ),
+    ),
+    export: v.optional(
+        v.pipe(
+            v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })]),
+            v.description("Published as exports/<as>.csv and .parquet too, sorted by unique_key."),
+        ),
+    ),
     meta: v.optional(v.record(v.string(), v.unknown())),
 });
 const seedConfigSchema = v.strictObject({
-    column_types: v.optional(v.record(v.string(), v.string()), {}),
+    column_types: v.optional(
+        v.pipe(v.record(v.string(), v.string()), v.description("Types by column; the others are guessed.")),
+        {},
+    ),
     delimiter: v.optional(v.string(), ","),
     publish: v.optional(v.boolean(), true),
     enabled: v.optional(v.boolean(), true),
@@ -166,7 +203,13 @@ const snapshotConfigSchema = v.strictObject({
 
 const rowsEntries = {
     format: v.optional(v.picklist(["dict", "csv", "sql"]), "dict"),
-    rows: v.optional(v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]), []),
+    rows: v.optional(
+        v.pipe(
+            v.union([v.string(), v.array(v.record(v.string(), v.unknown()))]),
+            v.description("A list of objects, or text where the format is csv or sql."),
+        ),
+        [],
+    ),
 };
 const rowsSchema = v.strictObject(rowsEntries);
 /** Objects under `format: csv` would be taken for no rows, and the test would pass for want of any. */
@@ -181,7 +224,15 @@ const unitTestSchema = v.strictObject({
     name: v.string(),
     model: v.string(),
     ...described,
-    given: v.optional(v.array(v.strictObject({ input: v.string(), ...rowsEntries })), []),
+    given: v.optional(
+        v.array(
+            v.strictObject({
+                input: v.pipe(v.string(), v.description("ref('model') or source('source', 'table')")),
+                ...rowsEntries,
+            }),
+        ),
+        [],
+    ),
     expect: rowsSchema,
     overrides: v.optional(
         v.strictObject({
@@ -192,7 +243,8 @@ const unitTestSchema = v.strictObject({
     ),
 });
 
-const fileSchema = v.strictObject({
+/** What a YAML file may hold. */
+export const fileSchema = v.strictObject({
     version: v.optional(v.number()),
     models: v.optional(v.array(v.strictObject({ ...entity, config: v.optional(modelConfigSchema, {}) })), []),
     snapshots: v.optional(
@@ -205,7 +257,9 @@ const fileSchema = v.strictObject({
             v.strictObject({
                 name: v.string(),
                 ...described,
-                database: v.optional(v.string()),
+                database: v.optional(
+                    v.pipe(v.string(), v.description("A file that the target attaches: a key of its `attach`.")),
+                ),
                 schema: v.optional(v.string()),
                 loader: v.optional(v.string()),
                 tables: v.optional(v.array(v.strictObject({ ...entity, identifier: v.optional(v.string()) })), []),
@@ -247,12 +301,10 @@ const nothing: Properties = {
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
     const document = parseDocument(file.text, { merge: true });
     if (document.errors.length > 0) {
-        for (const error of document.errors) {
-            const message = (error.message.split(" at line ")[0] ?? error.message).replace(/^[A-Z]/, (c) =>
-                c.toLowerCase(),
-            );
-            problems.push({ message, at: { file, offset: error.pos[0] } });
-        }
+        // What follows on the first is the reader's confusion, not the author's mistake.
+        const [{ message, pos }] = document.errors as [YAMLParseError];
+        const text = (message.split(" at line ")[0] ?? message).replace(/^[A-Z]/, (c) => c.toLowerCase());
+        problems.push({ message: text, at: { file, offset: pos[0] } });
         return nothing;
     }
     const data: unknown = document.toJS();
@@ -260,6 +312,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
     const at = (path: Path, side: "key" | "value" = "value"): Position => {
         return { file, offset: offsetOf(document.contents, path, side) };
     };
+    const keyAt = (path: Path): Position => at(path, "key");
     const result = validate(fileSchema, data);
     if (!result.ok) {
         for (const { path, message } of result.mistakes) problems.push({ message, at: at(path, "key") });
@@ -276,6 +329,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         description: item.description,
         config,
         at: at([...path, "name"]),
+        keyAt: (key) => keyAt([...path, "config", key]),
         tests: readTests(item, path),
         columns: item.columns.map((column, i) => ({
             name: column.name,
@@ -285,6 +339,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             tests: readTests(column, [...path, "columns", i]),
             at: at([...path, "columns", i, "name"]),
         })),
+    });
+
+    const rowsAt = ({ rows }: v.InferOutput<typeof rowsSchema>, path: Path): RowsAt => ({
+        all: keyAt([...path, "rows"]),
+        each: typeof rows === "string" ? [] : rows.map((_, i) => at([...path, "rows", i])),
     });
 
     for (const [i, test] of value.unit_tests.entries()) {
@@ -326,9 +385,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             given: test.given.map((given, g) => ({
                 input: given.input,
                 rows: readRows(given),
+                rowsAt: rowsAt(given, ["unit_tests", i, "given", g]),
                 at: at(["unit_tests", i, "given", g, "input"]),
             })),
             expected: readRows(test.expect),
+            expectedAt: rowsAt(test.expect, ["unit_tests", i, "expect"]),
             vars: test.overrides.vars,
             isIncremental: test.overrides.macros.is_incremental ?? false,
             at: at(["unit_tests", i, "name"]),
@@ -340,6 +401,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             tests: [],
             config: strictTestConfig(test.config),
             at: at(["data_tests", i, "name"]),
+            keyAt: (key) => keyAt(["data_tests", i, "config", key]),
         })),
     };
 }

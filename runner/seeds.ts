@@ -50,13 +50,11 @@ export function seedProblems(seed: Seed): Problem[] {
     const names = columnNames(seed);
     const untyped = Object.keys(seed.columnTypes)
         .filter((name) => !names.some((known) => known.toLowerCase() === name.toLowerCase()))
-        .map((name) =>
-            problem(
-                `column_types names a column "${name}" that "${seed.name}" has not.${
-                    didYouMean(name, names) || ` Its columns: ${names.join(", ")}`
-                }`,
-            ),
-        );
+        .map((name): Problem => {
+            const remedy = didYouMean(name, names) || ` Its columns: ${names.join(", ")}`;
+            const message = `column_types names a column "${name}" that "${seed.name}" has not.${remedy}`;
+            return { message, at: seed.columnTypesAt };
+        });
     const broken = rows.flatMap((row) => {
         const wrong = rowProblem(row, header);
         return wrong === undefined ? [] : [problem(wrong.message, wrong.offset)];
@@ -136,12 +134,13 @@ export function seedProblemOf({ message }: SqlError, seed: Seed): Problem {
         ) ?? [];
     // DuckDB counts records, not lines: a quoted field may hold line ends.
     const place = [...csvRecords(seed.file.text, delimiterOf(seed))][Number(record ?? 1) - 1];
-    const remedy = said.startsWith("Error when converting") ? ". Mend it, or give the column another column_types" : "";
     const text = said.replace(/^[A-Z]/, (char) => char.toLowerCase());
-    return {
-        message: `${text}${remedy}`,
-        at: { file: seed.file, offset: record === undefined ? 0 : (place?.offset ?? 0) },
-    };
+    // Without a line it is about the types.
+    if (place === undefined || record === undefined) return { message: text, at: seed.columnTypesAt };
+    const [, column] = /^error when converting column "(.*?)"/.exec(text) ?? [];
+    const field = place.fields[column === undefined ? -1 : columnNames(seed).indexOf(column)];
+    const remedy = column === undefined ? "" : ". Mend it, or give the column another column_types";
+    return { message: `${text}${remedy}`, at: { file: seed.file, offset: field?.offset ?? place.offset } };
 }
 
 function columnNames(seed: Seed): string[] {

@@ -1,5 +1,6 @@
+import { didYouMean } from "../common/nearest.ts";
 import type { Database } from "./duckdb.ts";
-import { literal, toUtf16 } from "./duckdb.ts";
+import { literal, SqlError, toUtf16 } from "./duckdb.ts";
 
 /** A table that a query names outside of its own common table expressions; `offset` counts UTF-16 code units. */
 export interface TableRead {
@@ -28,19 +29,145 @@ export async function parseQuery(database: Database, sql: string): Promise<Synta
             offset: second,
         };
     }
-    const text = await database.value(`select json_serialize_sql(${literal(sql)})::varchar`);
-    const result = JSON.parse(String(text)) as SerializedSql;
+    const result = await serialize(database, sql);
     if (result.error) {
         const offset = result.position === undefined ? undefined : toUtf16(sql, Number(result.position));
+        if (result.error_type === "not implemented") {
+            return { ok: false, message: "a model or test is one SELECT statement, and this is another kind", offset };
+        }
+        const jinja = /^\{[%#]/.exec(sql.slice(offset))?.[0];
         const message =
-            result.error_type === "not implemented"
-                ? "a model or test is one SELECT statement, and this is another kind"
-                : (result.error_message ?? "syntax error");
+            jinja === undefined
+                ? `${shortened(result.error_message ?? "syntax error")}${unbalanced(sql)}`
+                : `"${jinja}" is Jinja, which means nothing here: a model is SQL with {{...}} tags`;
         return { ok: false, message, offset };
     }
     const reads: TableRead[] = [];
     collectReads(result.statements?.[0]?.node, new Set(), sql, reads);
     return { ok: true, reads };
+}
+
+async function serialize(database: Database, sql: string): Promise<SerializedSql> {
+    return JSON.parse(String(await database.value(`select json_serialize_sql(${literal(sql)})::varchar`)));
+}
+
+/** DuckDB quotes what it stumbled on up to the end of the file. */
+function shortened(message: string): string {
+    const [, what, near = ""] = /^(.* at or near )"([\s\S]*?)"?$/.exec(message) ?? [];
+    if (what === undefined) return message;
+    const [line = ""] = near.split("\n");
+    return `${what}"${line.length > 30 ? `${line.slice(0, 29)}…` : line}"`;
+}
+
+/** Where a bracket is missing, DuckDB stumbles on what stands behind, which may be far from it. */
+function unbalanced(sql: string): string {
+    const brackets = [...sql.matchAll(lexemes)].map(([lexeme]) => lexeme);
+    const [opened, closed] = ["(", ")"].map((bracket) => brackets.filter((lexeme) => lexeme === bracket).length);
+    return opened === closed ? "" : `. There are ${opened} "(" and ${closed} ")"`;
+}
+
+/**
+ * A binder's error with its place in the query, where DuckDB tells none, or one in the definition of its own macro.
+ * `prefix` is the length of what was sent before the query; the offset that comes back is without it.
+ */
+export async function wellPlaced(
+    database: Database,
+    sql: string,
+    { error, prefix }: { error: SqlError; prefix: number },
+): Promise<SqlError> {
+    const { message, unknownColumn, cause } = error;
+    const at = (offset: number | undefined): SqlError => new SqlError(message, { offset, unknownColumn, cause });
+    if (error.offset !== undefined) {
+        const offset = error.offset - prefix;
+        return at((await callOfMacro(database, sql, { message, offset })) ?? offset);
+    }
+    if (message.includes("same number of result columns")) {
+        const uneven = await unevenBranch(database, sql);
+        return uneven === undefined ? error : new SqlError(uneven.message, uneven);
+    }
+    const [, key, entries = ""] = /^could not find key "(.+?)" in struct(.*)/.exec(message) ?? [];
+    if (key === undefined) return error;
+    const known = [...entries.matchAll(/"([^"]+)"/g)].map(([, entry = ""]) => entry);
+    const dot = sql.toLowerCase().indexOf(`.${key.toLowerCase()}`);
+    return new SqlError(`unknown field "${key}".${didYouMean(key, known)}`, {
+        offset: dot < 0 ? undefined : dot + 1,
+        cause,
+    });
+}
+
+/** Where the query calls the macro of DuckDB's in whose definition a function is that does not take its arguments. */
+async function callOfMacro(
+    database: Database,
+    sql: string,
+    { message, offset }: { message: string; offset: number },
+): Promise<number | undefined> {
+    const [, name] = /^no function matches the given name and argument types '(\w+)\(/.exec(message) ?? [];
+    if (name === undefined || sql.toLowerCase().includes(name)) return undefined;
+    const macros = await database.rows(
+        `select distinct function_name as name from duckdb_functions()
+         where function_type = 'macro' and internal and contains(macro_definition, ${literal(name)})`,
+    );
+    const names = macros.map((row) => String(row.name)).filter((macro) => /^\w+$/.test(macro));
+    if (names.length === 0 || /^\w+\s*\(/.test(sql.slice(offset))) return undefined;
+    const call = new RegExp(`\\b(${names.join("|")})\\s*\\(`, "i").exec(sql);
+    return call?.index;
+}
+
+/**
+ * The first branch of a union that has another number of columns than the first, which DuckDB does not tell.
+ * Branches with a `*` can't be counted: undefined when none of the others differ.
+ */
+async function unevenBranch(
+    database: Database,
+    sql: string,
+): Promise<{ message: string; offset: number | undefined } | undefined> {
+    for (const node of nodesOf((await serialize(database, sql)).statements)) {
+        if (!isUnion(node)) continue;
+        const counted = branchesOf(node).filter((list) => !list.some((item) => item.type === "STAR"));
+        const uneven = counted.find((list) => list.length !== counted[0]?.length);
+        if (uneven === undefined) continue;
+        const message = `this branch of the union has ${count(uneven.length)}, another ${counted[0]?.length}`;
+        return { message, offset: offsetIn(sql, uneven[0]?.query_location) };
+    }
+    return undefined;
+}
+
+/** Where a SELECT names a second column `name`. */
+export async function repeatedName(database: Database, sql: string, name: string): Promise<number | undefined> {
+    for (const { select_list } of nodesOf((await serialize(database, sql)).statements)) {
+        const alike = (select_list ?? []).filter(
+            ({ alias, column_names }) => (alias || column_names?.at(-1))?.toLowerCase() === name.toLowerCase(),
+        );
+        const isFromStar = alike.length === 1 && select_list?.some(({ type }) => type === "STAR");
+        const second = alike[isFromStar ? 0 : 1];
+        if (second !== undefined) return offsetIn(sql, second.query_location);
+    }
+    return undefined;
+}
+
+function* nodesOf(node: unknown): Generator<SyntaxNode> {
+    if (typeof node !== "object" || node === null) return;
+    if (!Array.isArray(node)) yield node as SyntaxNode;
+    for (const value of Object.values(node)) yield* nodesOf(value);
+}
+
+function isUnion({ type }: SyntaxNode): boolean {
+    return type === "SET_OPERATION_NODE" || type === "RECURSIVE_CTE_NODE";
+}
+
+/** The select lists of a union, from the first to the last. */
+function branchesOf(node: SyntaxNode): (readonly SyntaxNode[])[] {
+    if (isUnion(node)) return [node.left, node.right].flatMap((side) => (side === undefined ? [] : branchesOf(side)));
+    return node.select_list === undefined ? [] : [node.select_list];
+}
+
+function count(n: number): string {
+    return `${n} column${n === 1 ? "" : "s"}`;
+}
+
+/** What is in no place of the text has the largest number for one. */
+function offsetIn(sql: string, location: number | undefined): number | undefined {
+    return location === undefined || location > sql.length * 4 ? undefined : toUtf16(sql, location);
 }
 
 /** Comments, and quotes of three kinds, in which a semicolon is none. */
@@ -82,6 +209,13 @@ interface SyntaxNode {
     readonly table_name?: string;
     readonly function?: { readonly function_name?: string };
     readonly query_location?: number;
+    /** Of a union. */
+    readonly left?: SyntaxNode;
+    readonly right?: SyntaxNode;
+    readonly select_list?: readonly SyntaxNode[];
+    /** Of a column. */
+    readonly alias?: string;
+    readonly column_names?: readonly string[];
 }
 
 /** `expressions` are the common table expressions in sight, which a bare table name may mean. */
@@ -95,8 +229,7 @@ function collectReads(node: unknown, expressions: ReadonlySet<string>, sql: stri
     const inner = new Set(expressions);
     for (const { key } of cte_map?.map ?? []) inner.add(key.toLowerCase());
     if (cte_name !== undefined) inner.add(cte_name.toLowerCase());
-    const offset =
-        query_location === undefined || query_location > sql.length * 4 ? undefined : toUtf16(sql, query_location);
+    const offset = offsetIn(sql, query_location);
     if (type === "BASE_TABLE") {
         const { catalog_name = "", schema_name = "", table_name = "" } = node as SyntaxNode;
         const name = [catalog_name, schema_name, table_name].filter((part) => part !== "").join(".");

@@ -35,10 +35,7 @@ export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
     try {
         tokens = Mustache.parse(file.text) as unknown[][];
     } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        const offset = Number(/ at (\d+)$/.exec(message)?.[1] ?? 0);
-        const text = message.replace(/ at \d+$/, "").replace(/^U/, "u");
-        problems.push({ message: text, at: { file, offset: Math.min(offset, file.text.length) } });
+        problems.push(unreadable(file, error instanceof Error ? error.message : String(error)));
         return { file, parts: [] };
     }
     const inComment = commentRanges(file.text);
@@ -57,6 +54,10 @@ export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
                 );
                 return [];
             }
+            if (value.includes("{{")) {
+                problem(start, unclosedTag(file, start));
+                return [];
+            }
             if (type === "name" || type === "&") return [{ kind: "value", name: value, start }];
             if ((type === "#" || type === "^") && value === incrementalSection)
                 return [{ kind: "section", name: value, isInverted: type === "^", start, parts: read(inner) }];
@@ -67,6 +68,26 @@ export function parseTemplate(file: SourceFile, problems: Problem[]): Template {
             return [];
         });
     return { file, parts: read(tokens) };
+}
+
+/** Mustache tells where it gave up; what is not closed begins further up. */
+function unreadable(file: SourceFile, said: string): Problem {
+    const [, message = said, place = "0"] = /^(.*) at (\d+)$/s.exec(said) ?? [];
+    const text = message.replace(/^U/, "u");
+    const gaveUp = Math.min(Number(place), file.text.length);
+    const [, section] = /^unclosed section "(.*)"$/.exec(text) ?? [];
+    const closing = /^\{\{\/\s*([^}]*?)\s*\}\}/.exec(file.text.slice(gaveUp))?.[1];
+    if (section !== undefined && closing !== undefined) {
+        return { message: `section "${section}" is closed as "${closing}"`, at: { file, offset: gaveUp } };
+    }
+    const opening = section === undefined ? "{{" : `{{#${section}`;
+    const begin = text.startsWith("unclosed") ? file.text.lastIndexOf(opening, gaveUp) : gaveUp;
+    const offset = begin < 0 ? gaveUp : begin;
+    return { message: text === "unclosed tag" ? unclosedTag(file, offset) : text, at: { file, offset } };
+}
+
+function unclosedTag(file: SourceFile, offset: number): string {
+    return `this tag is not closed: "${file.text.slice(offset).split("\n")[0]}"`;
 }
 
 /** Splits a macro call's body on the commas that are inside no bracket and no quotes. A blank body is no argument. */

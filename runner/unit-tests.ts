@@ -1,3 +1,4 @@
+import { didYouMean } from "../common/nearest.ts";
 import type { Columns } from "./check.ts";
 import { compareRelations, differenceText } from "./compare.ts";
 import { compile } from "./compile.ts";
@@ -6,8 +7,8 @@ import { referenceOf } from "./data-tests.ts";
 import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
-import type { Problem } from "./problem.ts";
-import type { Rows, UnitTest } from "./properties.ts";
+import type { Position, Problem } from "./problem.ts";
+import type { Rows, RowsAt, UnitTest } from "./properties.ts";
 
 const catalog = "shelfmark_unit";
 
@@ -27,8 +28,8 @@ export async function runUnitTests(
     try {
         const problems: Problem[] = [];
         for (const test of tests) {
-            const message = await difference(database, withFixtures(project, test), { graph, columns, test });
-            if (message !== undefined) problems.push({ message: `unit test "${test.name}": ${message}`, at: test.at });
+            const found = await difference(database, withFixtures(project, test), { graph, columns, test });
+            if (found !== undefined) problems.push({ ...found, message: `unit test "${test.name}": ${found.message}` });
         }
         return problems;
     } finally {
@@ -55,7 +56,7 @@ async function difference(
     database: Database,
     project: Project,
     { graph, columns, test }: { graph: Graph; columns: Columns; test: UnitTest },
-): Promise<string | undefined> {
+): Promise<(Problem & { readonly at: Position }) | undefined> {
     const model = project.nodes.get(test.model);
     if (model?.kind !== "model") throw new Error(`${test.model} was not checked`);
     const needed = reach(graph.parents, [model.name]);
@@ -67,56 +68,90 @@ async function difference(
             if (node === undefined || node.kind === "test") continue;
             await createTable(database, tableOf(name), columns.get(name) ?? []);
         }
-        for (const { input, rows } of test.given) {
+        for (const { input, rows, rowsAt, at } of test.given) {
             const name = input === "this" ? model.name : (referenceOf(input) ?? "");
-            if (!needed.has(name)) return `"${model.name}" does not read ${input}`;
-            await fill(database, tableOf(name), { columns: columns.get(name) ?? [], rows });
+            if (!needed.has(name)) return { message: `"${model.name}" does not read ${input}`, at };
+            await fill(database, tableOf(name), { name, columns: columns.get(name) ?? [], rows, at: rowsAt });
         }
         const all = columns.get(model.name) ?? [];
         await createTable(database, "expected", all);
-        const named = await fill(database, "expected", { columns: all, rows: test.expected });
+        const expectation = { name: model.name, columns: all, rows: test.expected, at: test.expectedAt };
+        const named = await fill(database, "expected", expectation);
         await database.run(`create or replace table actual as select * from (\n${sql}\n) as made`);
-        return await compare(database, named, model.uniqueKey);
+        const message = await compare(database, named, model.uniqueKey);
+        return message === undefined ? undefined : { message, at: test.at };
     } catch (error) {
-        if (error instanceof SqlError) return error.message;
-        if (error instanceof FixtureError) return error.message;
+        if (error instanceof FixtureError) return { message: error.message, at: error.at };
+        if (error instanceof SqlError) return { message: error.message, at: test.at };
         throw error;
     }
 }
 
-class FixtureError extends Error {}
+class FixtureError extends Error {
+    readonly at: Position;
+
+    constructor(message: string, at: Position) {
+        super(message);
+        this.at = at;
+    }
+}
+
+/** Rows for a table, and what it stands for. */
+interface Fixture {
+    readonly name: string;
+    readonly columns: readonly Column[];
+    readonly rows: Rows;
+    readonly at: RowsAt;
+}
 
 async function createTable(database: Database, name: string, columns: readonly Column[]): Promise<void> {
     const list = columns.map((column) => `${identifier(column.name)} ${column.type}`).join(", ");
     await database.run(`create or replace table ${identifier(name)} (${list})`);
 }
 
-/** Puts rows into a table, each value cast to its column's type. Returns the columns that the rows name. */
+/**
+ * Puts rows into a table, each value cast to its column's type. Returns the columns that the rows name.
+ * @throws FixtureError at the row that does not fit.
+ */
 async function fill(
     database: Database,
     table: string,
-    { columns, rows }: { columns: readonly Column[]; rows: Rows },
+    { name: of, columns, rows, at }: Fixture,
 ): Promise<readonly string[]> {
     if (rows.format === "sql") {
-        const names = await database.columnNames(rows.text);
-        await database.run(`insert into ${identifier(table)} by name ${rows.text}`);
-        return names;
-    }
-    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? fromCsv(rows.text) : rows.rows;
-    const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
-    const types = new Map(columns.map((column) => [column.name.toLowerCase(), column.type]));
-    for (const name of names) {
-        if (!types.has(name.toLowerCase())) {
-            const known = columns.map((column) => column.name).join(", ");
-            throw new FixtureError(`a row has a column "${name}", which ${table} has not. Columns at hand: ${known}`);
+        try {
+            const names = await database.columnNames(rows.text);
+            await database.run(`insert into ${identifier(table)} by name ${rows.text}`);
+            return names;
+        } catch (error) {
+            if (error instanceof SqlError) throw new FixtureError(error.message, at.all);
+            throw error;
         }
     }
-    if (names.length === 0) return columns.map((column) => column.name);
-    for (const record of records) {
+    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? fromCsv(rows.text) : rows.rows;
+    const known = columns.map((column) => column.name);
+    const types = new Map(columns.map((column) => [column.name.toLowerCase(), column.type]));
+    const named = new Set<string>();
+    for (const [i, record] of records.entries()) {
+        for (const name of Object.keys(record)) {
+            named.add(name);
+            if (types.has(name.toLowerCase())) continue;
+            const remedy = didYouMean(name, known) || ` Columns at hand: ${known.join(", ")}`;
+            throw new FixtureError(`"${of}" has no column "${name}".${remedy}`, at.each[i] ?? at.all);
+        }
+    }
+    if (named.size === 0) return known;
+    const names = [...named];
+    for (const [i, record] of records.entries()) {
         const values = names.map((name) => cast(record[name], types.get(name.toLowerCase()) ?? "varchar"));
-        await database.run(
-            `insert into ${identifier(table)} (${names.map(identifier).join(", ")}) values (${values.join(", ")})`,
-        );
+        try {
+            await database.run(
+                `insert into ${identifier(table)} (${names.map(identifier).join(", ")}) values (${values.join(", ")})`,
+            );
+        } catch (error) {
+            if (error instanceof SqlError) throw new FixtureError(error.message, at.each[i] ?? at.all);
+            throw error;
+        }
     }
     return names;
 }

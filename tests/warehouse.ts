@@ -32,6 +32,7 @@ export interface WarehouseOptions {
 
 /** This project's models in a folder of their own, with a landing file and a warehouse. */
 export interface Warehouse {
+    readonly folder: string;
     /** Extracts each of the subjects from a stand-in that has these records. */
     extract(records: Iterable<CatalogueRecord>, ...subjects: string[]): Promise<void>;
     /** Adds rows to the landing file. */
@@ -58,6 +59,7 @@ export function openWarehouse({ files = {} }: WarehouseOptions = {}): Warehouse 
     const landing = join(folder, "data", "landing.duckdb");
     mkdirSync(dirname(landing));
     return {
+        folder,
         extract: (records, ...subjects) => extractAll(landing, records, subjects),
         land: (rows) =>
             withFile(landing, "landing (storage_version 'v1.2.0')", async (connection) => {
@@ -100,7 +102,8 @@ export async function inWarehouse<T>(
     }
 }
 
-function copyProject(folder: string): void {
+/** Copies the real project, without landed data, to be built there. */
+export function copyProject(folder: string): void {
     for (const part of ["models", "macros", "seeds", "targets", "pipeline.config.ts", "tests/generic"]) {
         cpSync(join(root, part), join(folder, part), { recursive: true });
     }

@@ -270,7 +270,7 @@ test("says which source declares a type that is none", async () => {
         () => "sound",
         (error: Error) => error.message,
     );
-    assert.match(message, /models\/_sources\.yml:1:\d+ {2}source "sea\.fish": type with name integr does not exist/i);
+    assert.match(message, /models\/_sources\.yml:1:\d+ {2}source "sea\.fish": unknown type "integr"/);
     toy.close();
 });
 

@@ -102,8 +102,10 @@ test("takes commas and quotes inside of comments for text", () => {
 });
 
 for (const [text, message, place] of [
-    ["select\n {{ref.a", "unclosed tag", "models/m.sql:2:9"],
-    ["select {{#f}}a", 'unclosed section "f"', "models/m.sql:1:15"],
+    ["select\n {{ref.a", 'this tag is not closed: "{{ref.a"', "models/m.sql:2:2"],
+    ["select {{ref.a\n, {{ref.b}}", 'this tag is not closed: "{{ref.a"', "models/m.sql:1:8"],
+    ["select {{#f}}a", 'unclosed section "f"', "models/m.sql:1:8"],
+    ["select {{#f}}a{{/g}}", 'section "f" is closed as "g"', "models/m.sql:1:15"],
     ["select {{/f}}", 'unopened section "f"', "models/m.sql:1:8"],
     ["a {{^f}}x{{/f}}", 'an inverted section ("{{^f}}") has no meaning in a model', "models/m.sql:1:3"],
     ["a {{> f}}", 'a partial ("{{>f}}") has no meaning in a model', "models/m.sql:1:3"],

@@ -93,8 +93,8 @@ ${given}    expect: {rows: [{id: 1, product: 11}, {id: 5, product: 1}]}
             .replace(/\n +5 \|.*/s, ""),
         `models/_models.yml:5:11  unit test "t": the rows differ (- expected, + made, ~ changed):
 ~ id=1  product=11 but 10
-- id=5  product=1
-+ id=2  product=null`,
++ id=2  product=null
+- id=5  product=1`,
     );
 });
 
@@ -114,10 +114,7 @@ for (const [body, message] of [
         `unknown input "inner". Write ref('name') or source('source', 'table')`,
     ],
     ["    model: m\n    overrides: {vars: {btach: 1}}\n    expect: {}\n", 'unknown var "btach". Did you mean "batch"?'],
-    [
-        "    model: m\n    expect: {rows: [{idd: 1}]}\n",
-        'a row has a column "idd", which expected has not. Columns at hand: id, product, n, seen_at',
-    ],
+    ["    model: m\n    expect: {rows: [{idd: 1}]}\n", '"m" has no column "idd". Did you mean "id"?'],
     [
         "    model: m\n    given: [{input: \"source('sea', 'fish')\", rows: [{id: x}]}]\n    expect: {}\n",
         "could not convert string 'x' to INT32",

@@ -1,0 +1,1 @@
+export default { name: "case", vars: { min_year: 1450 } };
