@@ -145,7 +145,7 @@ function indent(text: string): string {
     return text.replace(/^/gm, "    ");
 }
 
-/** `1,234,567` */
+/** `1,234,567`. Not by toLocaleString, which takes 20 ms to load what it knows of languages. */
 export function count(n: number): string {
-    return n.toLocaleString("en-US");
+    return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
