@@ -106,13 +106,18 @@ export function walkable(graph: Graph, edges: readonly Edge[]): Lineage {
             column === "*"
                 ? (graph.parents.get(node) ?? []).map((parent) => byRows(node, parent))
                 : (into.get(originOf(node, column)) ?? []),
-        outOf: ({ node, column }) => [
-            ...(column === "*" ? [] : (outOf.get(originOf(node, column)) ?? [])),
-            ...(outOf.get(originOf(node, "*")) ?? []),
-            ...(graph.children.get(node) ?? [])
-                .filter((child) => counted.has(child) && models.has(child))
-                .map((child) => byRows(child, node)),
-        ],
+        outOf: ({ node, column }) => {
+            const exact = column === "*" ? [] : (outOf.get(originOf(node, column)) ?? []);
+            const reached = new Set(exact.map((edge) => originOf(edge.node, edge.column)));
+            const possible = outOf.get(originOf(node, "*")) ?? [];
+            return [
+                ...exact,
+                ...possible.filter((edge) => !reached.has(originOf(edge.node, edge.column))),
+                ...(graph.children.get(node) ?? [])
+                    .filter((child) => counted.has(child) && models.has(child))
+                    .map((child) => byRows(child, node)),
+            ];
+        },
     };
 }
 

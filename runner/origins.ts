@@ -629,8 +629,9 @@ function collectCall(tree: Tree, scope: Scope, found: Found): void {
         } else collect(child, scope, inner);
     }
     for (const part of Object.values(others)) collect(part, scope, inner);
-    const countsRows = tree.class === "WINDOW" || aggregates.has(name);
-    if (name === "count_star" || (countsRows && inner.origins.size === 0)) add(scope.from.rows, inner.origins);
+    const isCountOfRows = name === "count_star" || (name === "count" && trees(children).length === 0);
+    const isOfRows = inner.origins.size === 0 && (tree.class === "WINDOW" || aggregates.has(name));
+    if (isCountOfRows || isOfRows) add(scope.from.rows, inner.origins);
     add(inner.origins, found.origins);
 }
 
