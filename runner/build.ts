@@ -5,9 +5,10 @@ import { writeCompiled } from "./artifacts.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
-import { checkedContent, inputsOf } from "./fingerprint.ts";
-import type { Graph } from "./graph.ts";
-import { prepareHistory, recordRun, recordStatus } from "./history.ts";
+import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
+import { type Graph, reach } from "./graph.ts";
+import { prepareHistory, recordLineage, recordRun, recordStatus } from "./history.ts";
+import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
@@ -95,7 +96,7 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
     const { command, options, output, project, graph, compiled, names, started } = job;
     const memory = await recall(database, project, { onWait: output.note });
     const engine = String(await database.value("select version()"));
-    const sound = await checkOnce(database, job, { memory, engine });
+    const { content, edges, traced } = await checkOnce(database, job, { memory, engine });
     const all = command === "test" ? "tests were asked for" : options.fullRefresh ? "--full-refresh" : undefined;
     const plan = makePlan(project, graph, { names, compiled, engine, memory, all });
     if (options.explain) {
@@ -106,7 +107,8 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         await attachWork(database, project, { write: true, onWait: output.note });
         await prepareHistory(database);
         await prepareMemory(database);
-        await rememberChecked(database, sound);
+        await rememberChecked(database, content);
+        if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
         const thisRun = { runId: newRunId(), command, startedAt: new Date().toISOString() };
         const { runId } = thisRun;
         const results = await run(database, project, { graph, compiled, plan, runId, onResult: teller(job) });
@@ -131,24 +133,47 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
     }
 }
 
-/** Checks what is selected, unless just this was found sound before; returns what it goes by. */
+/** What the check goes by, and, where it was made, the lineage that comes out of it. */
+interface Checked {
+    readonly content: string;
+    readonly edges?: readonly Edge[];
+    /** The models whose lineage it is or would be, with the fingerprints of what they are made of. */
+    readonly traced: ReadonlyMap<string, string>;
+}
+
+/** Checks what is selected, unless just this was found sound before and its lineage is the one that is written down. */
 async function checkOnce(
     database: Database,
     { output, project, graph, compiled, names, started }: Job,
     { memory, engine }: { memory: Memory; engine: string },
-): Promise<string> {
-    const content = checkedContent(project, graph, { inputs: inputsOf(project, graph, { compiled, engine }), names });
-    const isKnown = memory.checked.has(content);
+): Promise<Checked> {
+    const inputs = inputsOf(project, graph, { compiled, engine });
+    const content = checkedContent(project, graph, { inputs, names });
+    const traced = new Map(
+        tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
+    );
+    const isTraced = [...traced].every(([name, made]) => memory.traced.get(name) === made);
+    const isKnown = isTraced && memory.checked.has(content);
     const tests = project.unitTests.filter((test) => names.has(test.model));
+    let edges: readonly Edge[] | undefined;
     if (!isKnown) {
         const columns = await check(database, project, { graph, compiled, names });
         failOn(await runUnitTests(database, project, { graph, columns, tests }));
+        edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
     }
     const also = tests.length === 0 ? "" : ` and ${count(tests.length)} unit test${tests.length === 1 ? "" : "s"}`;
     const verb = isKnown ? "Nothing to check anew in" : "Checked";
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
     output.out(`${verb} ${count(names.size)} nodes${also} in ${seconds} s, target ${project.target.name}`);
-    return content;
+    return { content, traced, ...(edges === undefined ? {} : { edges }) };
+}
+
+/** The models that are selected, and the ephemeral ones that are written into them. */
+function tracedModels(project: Project, graph: Graph, names: ReadonlySet<string>): readonly string[] {
+    return [...reach(graph.parents, names)].filter((name) => {
+        const node = project.nodes.get(name);
+        return node?.kind === "model" && (names.has(name) || node.materialized === "ephemeral");
+    });
 }
 
 /** Prints results as they come, and ends the run after the one in which it was interrupted. */

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Compiled } from "./compile.ts";
 import { type Graph, reach } from "./graph.ts";
+import type { Descriptions } from "./lineage.ts";
 import type { Model, Node, Project, Seed } from "./nodes.ts";
 
 /**
@@ -102,16 +103,17 @@ export function checkedContent(
     return hash(JSON.stringify([described, tests]));
 }
 
-/** A hash of everything that people get to read: which run made each relation, its description, how it is exported. */
+/** A hash of everything that people get to read: which run made each relation, its descriptions, how it is exported. */
 export function publishedContent(
     nodes: readonly (Model | Seed)[],
-    madeBy: (name: string) => string | undefined,
+    { madeBy, inherited }: { madeBy: (name: string) => string | undefined; inherited: Descriptions },
 ): string {
     const facts = nodes.map((node) => [
         node.name,
         madeBy(node.name),
         node.description,
         node.columns.map((column) => [column.name, column.description]),
+        [...(inherited.get(node.name) ?? [])],
         node.kind === "model" ? [node.exportAs, node.uniqueKey] : [],
     ]);
     return hash(JSON.stringify(facts));

@@ -31,8 +31,8 @@ export async function showLineage(name: string, options: LineageOptions, output:
     try {
         const columns = await check(database, project, { graph, compiled, names });
         const starts = startsOf(wanted, columns);
-        const lineage = walkable(graph, await traceLineage(database, project, { graph, compiled, columns }));
-        output.out(formatted(lineage, starts, options));
+        const edges = await traceLineage(database, project, { graph, compiled, columns, names: columns.keys() });
+        output.out(formatted(walkable(graph, edges), starts, options));
     } finally {
         database.close();
     }

@@ -8,8 +8,8 @@ import { serializeQueries, treeOf } from "./syntax.ts";
 
 /**
  * One column that another's value is made of. `pass-through`: the very same value, perhaps under another name, or NULL
- * where an outer join found nothing. `parentColumn` is "*" where the value follows from which rows there are (`count(*)`),
- * or where it can't be told which of the columns it is.
+ * where an outer join found nothing. `parentColumn` is "*" where the value follows from which rows there are, as that of
+ * `count(*)` does. Where it can't be told what a value is made of, there are edges from all that it could be.
  */
 export interface Edge {
     readonly node: string;
@@ -19,20 +19,31 @@ export interface Edge {
     readonly kind: "pass-through" | "transformed";
 }
 
-/** A column of a node; "*" is any of them, and which rows there are. */
+/** A column of a node; "*" is which rows it has. */
 export interface ColumnRef {
     readonly node: string;
     readonly column: string;
 }
 
-/** The edges into every column of the models that `columns` holds, in the order of the graph and of the columns. */
+/**
+ * The edges into every column of the models among `names`, in the order of the graph and of the columns. `columns` are
+ * those of all that they read, and their own.
+ */
 export async function traceLineage(
     database: Database,
     project: Project,
-    { graph, compiled, columns }: { graph: Graph; compiled: Compiled; columns: Columns },
+    {
+        graph,
+        compiled,
+        columns,
+        names,
+    }: { graph: Graph; compiled: Compiled; columns: Columns; names: Iterable<string> },
 ): Promise<readonly Edge[]> {
-    const models = graph.order.filter((node) => node.kind === "model" && columns.has(node.name));
-    const queries = new Map(models.map(({ name }): [string, string] => [name, compiled.get(name)?.text ?? ""]));
+    const queries = new Map<string, string>();
+    for (const name of names) {
+        const sql = project.nodes.get(name)?.kind === "model" ? compiled.get(name) : undefined;
+        if (sql !== undefined) queries.set(name, sql.text);
+    }
     return lineageOf(project, graph, { serialized: await serializeQueries(database, queries), columns });
 }
 
@@ -61,7 +72,11 @@ function edgesInto(model: Model, { columns: found, rest }: Outputs, columns: Col
         rest === undefined &&
         found.length === bound.length &&
         found.every(({ name }, i) => name === undefined || name === bound[i]?.name.toLowerCase());
-    const anything = new Set(model.parents.map((parent) => originOf(parent, "*")));
+    const anything = new Set(
+        model.parents.flatMap((parent) =>
+            ["*", ...(columns.get(parent) ?? []).map(({ name }) => name)].map((name) => originOf(parent, name)),
+        ),
+    );
     const unknown = { origins: rest === undefined || rest.origins.size === 0 ? anything : rest.origins, same: false };
     return bound.flatMap(({ name: column, type }, i) => {
         const { origins, same } = isSound ? (found[i]?.value ?? unknown) : unknown;
@@ -78,46 +93,24 @@ function edgesInto(model: Model, { columns: found, rest }: Outputs, columns: Col
 export interface Lineage {
     /** The edges whose column this is: what it is made of. */
     into(ref: ColumnRef): readonly Edge[];
-    /** The edges whose parent this is, or may be: what is made of it. */
+    /** The edges whose parent this is: what is made of it. */
     outOf(ref: ColumnRef): readonly Edge[];
 }
 
-/**
- * Indexes edges. "*" of a model leads to "*" of each of its parents: which rows it has follows from any of their columns.
- */
+/** Indexes edges. Which rows a model has follows from which rows its parents have. */
 export function walkable(graph: Graph, edges: readonly Edge[]): Lineage {
     const into = grouped(edges, ({ node, column }) => originOf(node, column));
     const outOf = grouped(edges, ({ parent, parentColumn }) => originOf(parent, parentColumn));
-    const models = new Set(edges.map((edge) => edge.node));
-    const byRows = (node: string, parent: string): Edge => ({
+    const rowsOf = (node: string, parent: string): Edge => ({
         ...{ node, column: "*", parent, parentColumn: "*" },
         kind: "transformed",
     });
-    // Only rows that some value follows from are a step on the way.
-    const counted = new Set<string>();
-    const queue = edges.filter((edge) => edge.parentColumn === "*").map((edge) => edge.parent);
-    for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
-        if (counted.has(node)) continue;
-        counted.add(node);
-        queue.push(...(graph.parents.get(node) ?? []));
-    }
     return {
         into: ({ node, column }) =>
             column === "*"
-                ? (graph.parents.get(node) ?? []).map((parent) => byRows(node, parent))
+                ? (graph.parents.get(node) ?? []).map((parent) => rowsOf(node, parent))
                 : (into.get(originOf(node, column)) ?? []),
-        outOf: ({ node, column }) => {
-            const exact = column === "*" ? [] : (outOf.get(originOf(node, column)) ?? []);
-            const reached = new Set(exact.map((edge) => originOf(edge.node, edge.column)));
-            const possible = outOf.get(originOf(node, "*")) ?? [];
-            return [
-                ...exact,
-                ...possible.filter((edge) => !reached.has(originOf(edge.node, edge.column))),
-                ...(graph.children.get(node) ?? [])
-                    .filter((child) => counted.has(child) && models.has(child))
-                    .map((child) => byRows(child, node)),
-            ];
-        },
+        outOf: ({ node, column }) => outOf.get(originOf(node, column)) ?? [],
     };
 }
 
@@ -155,14 +148,14 @@ export interface Inherited {
     readonly from: string;
 }
 
+/** By node and column. */
+export type Descriptions = ReadonlyMap<string, ReadonlyMap<string, Inherited>>;
+
 /**
- * The descriptions of columns that have none of their own but pass one single column on unchanged, by node and column:
- * that column's, or the nearest on the way up that has one.
+ * The descriptions of columns that have none of their own but pass one single column on unchanged: that column's, or
+ * the nearest on the way up that has one.
  */
-export function inheritedDescriptions(
-    project: Project,
-    edges: readonly Edge[],
-): ReadonlyMap<string, ReadonlyMap<string, Inherited>> {
+export function inheritedDescriptions(project: Project, edges: readonly Edge[]): Descriptions {
     const own = new Map<string, string>();
     for (const node of project.nodes.values()) {
         if (node.kind === "test") continue;

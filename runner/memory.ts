@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Database, literal } from "./duckdb.ts";
+import { type Database, literal, type Row } from "./duckdb.ts";
 import type { Inputs } from "./fingerprint.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, type OpenOptions, placesOf, workCatalog } from "./open.ts";
@@ -23,12 +23,15 @@ export interface Memory {
     readonly relations: ReadonlySet<string>;
     /** The contents that were found sound (`checkedContent`). */
     readonly checked: ReadonlySet<string>;
+    /** What each model was made of (`fingerprint`) when its lineage was last written. */
+    readonly traced: ReadonlyMap<string, string>;
 }
 
 const tables = [
     "create schema if not exists meta",
     "create table if not exists meta.memory (node varchar primary key, state varchar, run_id varchar, inputs varchar)",
     "create table if not exists meta.checked (content varchar primary key)",
+    "create table if not exists meta.traced (node varchar primary key, content varchar)",
 ];
 
 /** Makes the tables of the memory where they are not there yet. */
@@ -38,7 +41,9 @@ export async function prepareMemory(database: Database): Promise<void> {
 
 /** Reads the memory of a work file without holding it. Before the first run there is nothing in it. */
 export async function recall(database: Database, project: Project, options: OpenOptions): Promise<Memory> {
-    if (!existsSync(placesOf(project).work)) return { nodes: new Map(), relations: new Set(), checked: new Set() };
+    if (!existsSync(placesOf(project).work)) {
+        return { nodes: new Map(), relations: new Set(), checked: new Set(), traced: new Map() };
+    }
     await attachWork(database, project, { write: false, ...options });
     try {
         return await readMemory(database);
@@ -56,9 +61,10 @@ export async function readMemory(database: Database): Promise<Memory> {
     );
     const names = (schema: string): string[] =>
         standing.filter((row) => row.schema === schema).map((row) => String(row.name));
-    const has = names("meta").includes("memory");
-    const nodes = has ? await database.rows("select node, state, run_id, inputs from meta.memory") : [];
-    const checked = has ? await database.rows("select content from meta.checked") : [];
+    const tablesThere = new Set(names("meta"));
+    const rowsOf = async (table: string): Promise<Row[]> =>
+        tablesThere.has(table) ? database.rows(`from meta.${table}`) : [];
+    const [nodes, checked, traced] = [await rowsOf("memory"), await rowsOf("checked"), await rowsOf("traced")];
     return {
         nodes: new Map(
             nodes.map((row) => [
@@ -72,6 +78,7 @@ export async function readMemory(database: Database): Promise<Memory> {
         ),
         relations: new Set(names("main")),
         checked: new Set(checked.map((row) => String(row.content))),
+        traced: new Map(traced.map((row) => [String(row.node), String(row.content)])),
     };
 }
 

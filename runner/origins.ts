@@ -20,7 +20,7 @@ export interface Readable {
     readonly columns: readonly string[];
 }
 
-/** `column` may be "*": any of the columns, and which rows there are. */
+/** `column` may be "*": which rows there are. */
 export function originOf(node: string, column: string): string {
     return `${node}\0${column}`;
 }
@@ -202,17 +202,18 @@ function withExpressions(node: Tree, env: Env, outer: Scope | undefined): Env {
     return inner;
 }
 
-/** The rows come from everything that is read in it, and so may the columns. */
+/** The columns may come from everything that is read in it, and from which rows that has. */
 function unknownTable(tree: Tree, env: Env): Table {
-    const rows = relationsIn(tree, env);
-    return openTable(rows, { rows });
+    const tables = tablesIn(tree, env);
+    const rows = union(...tables.map((table) => table.rows));
+    return openTable(union(rows, ...tables.map(anyOf)), { rows });
 }
 
-function relationsIn(value: unknown, env: Env): ReadonlySet<string> {
-    if (Array.isArray(value)) return union(...value.map((item) => relationsIn(item, env)));
-    if (!isTree(value)) return none;
-    if (value.type === "BASE_TABLE") return baseTable(value, env).rows;
-    return union(...Object.values(value).map((item) => relationsIn(item, env)));
+function tablesIn(value: unknown, env: Env): readonly Table[] {
+    if (Array.isArray(value)) return value.flatMap((item) => tablesIn(item, env));
+    if (!isTree(value)) return [];
+    if (value.type === "BASE_TABLE") return [baseTable(value, env)];
+    return Object.values(value).flatMap((item) => tablesIn(item, env));
 }
 
 function selectTable(node: Tree, env: Env, outer: Scope | undefined): Table {
@@ -653,8 +654,8 @@ function resolve(path: readonly string[], scope: Scope): Value {
 }
 
 /** All that is in sight. */
-function anyIn(scope: Scope): Value {
-    return changed(scope.from.rows, scope.outer === undefined ? none : anyIn(scope.outer).origins);
+function anyIn({ from, outer }: Scope): Value {
+    return changed(from.rows, ...from.relations.map(anyOf), outer === undefined ? none : anyIn(outer).origins);
 }
 
 /** The nearest thing of that name, as DuckDB looks: columns, then tables, then aliases; then the query around. */

@@ -20,6 +20,8 @@ import { columnsOf } from "./check.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
+import { readLineage, recordColumns } from "./history.ts";
+import { type Descriptions, inheritedDescriptions } from "./lineage.ts";
 import { readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
@@ -46,7 +48,7 @@ export interface Publication {
 
 const catalog = "shelfmark_publication";
 /** The meta tables that readers get; the memory is the builder's own. */
-const history = ["runs", "nodes", "test_results", "columns"];
+const history = ["runs", "nodes", "test_results", "columns", "lineage"];
 
 /** What became of the wish to publish. */
 export interface Published {
@@ -67,7 +69,9 @@ export async function publishNews(
     const reasons = obstacles(project, graph, { memory, inputs });
     if (reasons.length > 0) return { reasons };
     const places = placesOf(project);
-    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId);
+    const inherited = inheritedDescriptions(project, await readLineage(database));
+    const madeBy = (name: string): string | undefined => memory.nodes.get(name)?.runId;
+    const content = publishedContent(publishedNodes(project), { madeBy, inherited });
     const standingRun = await currentPublication(places);
     // The links are looked at too: a first publication may have been killed just before it made them.
     const isInPlace = [places.warehouse, places.exports].every((path) => existsSync(path));
@@ -75,7 +79,9 @@ export async function publishNews(
         return { standingRun, reasons };
     }
     try {
-        return { publication: await publish(database, project, { runId, content }), reasons };
+        // Of a run that ran nothing, descriptions may be all that is new.
+        await database.transaction(() => recordColumns(database, project));
+        return { publication: await publish(database, project, { runId, content, inherited }), reasons };
     } catch (error) {
         if (!(error instanceof PipelineError)) throw error;
         return { reasons: [error.message] };
@@ -91,7 +97,7 @@ export async function publishNews(
 async function publish(
     database: Database,
     project: Project,
-    { runId, content }: { runId: string; content: string },
+    { runId, content, inherited }: { runId: string; content: string; inherited: Descriptions },
 ): Promise<Publication> {
     const started = performance.now();
     const places = placesOf(project);
@@ -100,7 +106,7 @@ async function publish(
         for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
-        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId });
+        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId, inherited });
         const files = await writeExports(database, join(unfinished, "exports"), nodes);
         const summary = { run_id: runId, target: project.target.name, content, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
@@ -134,7 +140,12 @@ async function publish(
 async function writeWarehouse(
     database: Database,
     path: string,
-    { nodes, project, runId }: { nodes: readonly (Model | Seed)[]; project: Project; runId: string },
+    {
+        nodes,
+        project,
+        runId,
+        inherited,
+    }: { nodes: readonly (Model | Seed)[]; project: Project; runId: string; inherited: Descriptions },
 ): Promise<void> {
     await database.run(`attach ${literal(path)} as ${catalog}`);
     try {
@@ -146,6 +157,9 @@ async function writeWarehouse(
                 await comment(database, `table ${relation}`, node.description);
                 for (const column of node.columns) {
                     await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
+                }
+                for (const [name, { description, from }] of inherited.get(node.name) ?? []) {
+                    await comment(database, `column ${relation}.${identifier(name)}`, `${description} (from ${from})`);
                 }
             }
             await database.run(`create schema ${catalog}.meta`);

@@ -68,7 +68,7 @@ test("describes every command of the runner and its flags", () => {
         const missing = [...shared].filter((flag) => !own.includes(flag));
         assert.equal(
             missing,
-            ["clean", "debug"].includes(command) ? ["--select", "--exclude", "--indirect-selection"] : [],
+            ["lineage", "clean", "debug"].includes(command) ? ["--select", "--exclude", "--indirect-selection"] : [],
             command,
         );
     }

@@ -30,6 +30,8 @@ const relations = {
  */
 type Case = readonly [sql: string, expected: string, rows?: string];
 
+const all = "~t.* ~t.id ~t.a ~t.b ~t.s ~t.l ~t.n ~t.j";
+
 const cases: Readonly<Record<string, Case>> = {
     "columns, renamed or not": ["select id, a as z, t.b from @t as t", "id: t.id; z: t.a; b: t.b"],
     expressions: [
@@ -212,7 +214,7 @@ const cases: Readonly<Record<string, Case>> = {
         "p: ~t.a ~t.b; q: ~t.a ~t.b; e: ~t.a ~t.b",
     ],
     "select unnest": ["select id, unnest(l) as e from @t", "id: t.id; e: ~t.l"],
-    "select unnest of a struct": ["select unnest(s) from @t", "x: ~t.*; y: ~t.*"],
+    "select unnest of a struct": ["select unnest(s) from @t", `x: ${all}; y: ${all}`],
     "a name out of an unnested struct": [
         "with z as (select unnest(s), a from @t) select y, a from z",
         "y: ~t.s; a: t.a",
@@ -275,8 +277,8 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     "functions of nothing": ["select current_date as d, pi() as p, id from @t", "d:; p:; id: t.id"],
     "distinct, order by, limit": ["select distinct on (id) id, a from @t order by id limit 2", "id: t.id; a: t.a"],
-    summarize: ["select column_name as n from (describe @v)", "n: ~v.*"],
-    "the number of a row": ["select rowid as r, a from @v", "r: ~v.*; a: v.a"],
+    summarize: ["select column_name as n from (describe @v)", "n: ~v.* ~v.id ~v.a ~v.k"],
+    "the number of a row": ["select rowid as r, a from @v", "r: ~v.* ~v.id ~v.a ~v.k; a: v.a"],
     "an ephemeral model": ["select p, q, one from @e join @u using (id)", "p: e.p; q: e.q; one: e.one"],
 };
 
@@ -299,7 +301,7 @@ async function traced() {
         const compiled = compile(project, graph);
         const database = await openSources(project, {});
         const columns = await check(database, project, { graph, compiled, names: project.nodes.keys() });
-        const edges = await traceLineage(database, project, { graph, compiled, columns });
+        const edges = await traceLineage(database, project, { graph, compiled, columns, names: columns.keys() });
         database.close();
         return { project, graph, compiled, columns, edges };
     } finally {
@@ -309,14 +311,13 @@ async function traced() {
 
 const scene = await traced();
 
-function shown(node: string): string {
-    const columns = scene.columns.get(node) ?? [];
+function shown(node: string, { columns, edges }: Pick<typeof scene, "columns" | "edges"> = scene): string {
     const origins = (column: string): string =>
-        scene.edges
+        edges
             .filter((edge) => edge.node === node && edge.column === column)
             .map((edge) => ` ${edge.kind === "transformed" ? "~" : ""}${edge.parent}.${edge.parentColumn}`)
             .join("");
-    return columns.map(({ name }) => `${name}:${origins(name)}`).join("; ");
+    return (columns.get(node) ?? []).map(({ name }) => `${name}:${origins(name)}`).join("; ");
 }
 
 function sorted(text: string): string {
@@ -345,14 +346,31 @@ test("says everything where the query's columns are not those that were bound", 
     const database = await Database.open();
     const serialized = await serializeQueries(database, new Map([[name, compiled.get(name)?.text ?? ""]]));
     database.close();
-    const column = { name: "other", type: "INTEGER" };
-    const columns = new Map(scene.columns).set(name, [column, column, column]);
-    assert.equal(
-        lineageOf(project, graph, { serialized, columns }).map(
-            ({ parent, parentColumn }) => `${parent}.${parentColumn}`,
-        ),
-        ["t.*", "t.*", "t.*"],
+    const columns = new Map(scene.columns).set(name, [{ name: "other", type: "INTEGER" }]);
+    assert.is(
+        sorted(shown(name, { columns, edges: lineageOf(project, graph, { serialized, columns }) })),
+        sorted(`other: ${all}`),
     );
+});
+
+test("walks up nearest first, through renamed columns and rows to the sources", () => {
+    const edge = (from: string, to: string): Edge => {
+        const [[parent = "", parentColumn = ""], [node = "", column = ""]] = [from.split("."), to.split(".")];
+        return { node, column, parent, parentColumn, kind: "pass-through" };
+    };
+    const edges = [edge("a.x", "b.y"), edge("b.y", "c.z"), edge("a.x", "c.z"), edge("b.*", "c.n"), edge("c.z", "d.z")];
+    const graph = { order: [], parents: new Map([["b", ["a"]]]), children: new Map() };
+    const lineage = walkable(graph, edges);
+    const walked = (start: string, direction: "upstream" | "downstream"): string[] => {
+        const [node = "", column = ""] = start.split(".");
+        return walk(lineage, { node, column }, direction)
+            .map((step) => farEnd(step, direction))
+            .map((end) => `${end.node}.${end.column}`);
+    };
+    assert.equal(walked("c.z", "upstream"), ["b.y", "a.x", "a.x"]);
+    assert.equal(walked("c.n", "upstream"), ["b.*", "a.*"]);
+    assert.equal(walked("a.x", "downstream"), ["b.y", "c.z", "c.z", "d.z"]);
+    assert.equal(walked("d.z", "downstream"), []);
 });
 
 /** Other values of the same type: in the other order, and of another size. */
