@@ -44,7 +44,7 @@ type Tree = Readonly<Record<string, unknown>>;
 type Column = Outputs["columns"][number];
 
 interface Table extends Outputs {
-    /** "*" of each relation that decides which rows there are. */
+    /** What makes the rows: "*" of each relation that is read, and the columns of which each value makes one. */
     readonly rows: ReadonlySet<string>;
     /** What is compared to find the rows, the query's own and that of subqueries in its FROM. */
     readonly conditions: ReadonlySet<string>;
@@ -166,8 +166,6 @@ function renamed(columns: readonly Column[], aliases: readonly string[]): readon
     return columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name }));
 }
 
-// Queries
-
 function queryTable(node: Tree, env: Env, outer: Scope | undefined): Table {
     const inner = withExpressions(node, env, outer);
     switch (node.type) {
@@ -230,8 +228,11 @@ function selectTable(node: Tree, env: Env, outer: Scope | undefined): Table {
         if (alias !== "") aliases.set(alias, found.rest ?? either(found.columns.map((column) => column.value)));
     }
     const compared = collectAll([node.where_clause, node.having, node.qualify], scope);
+    // Of distinct rows and groups there are as many as there are values.
+    const isDistinct = trees(node.modifiers).some(({ type }) => type === "DISTINCT_MODIFIER");
+    const distinct = isDistinct ? anyOf({ columns, rest: undefined }) : none;
     const facts = {
-        rows: union(from.rows, compared.rows),
+        rows: union(from.rows, wholes(compared.rows), collectAll([node.group_expressions], scope).origins, distinct),
         conditions: union(from.conditions, compared.origins),
     };
     return open.length === 0
@@ -239,8 +240,12 @@ function selectTable(node: Tree, env: Env, outer: Scope | undefined): Table {
         : openTable(union(anyOf({ columns, rest: undefined }), ...open), facts);
 }
 
-function combine({ setop_type }: Tree, left: Table, right: Table): Table {
-    const facts = { rows: union(left.rows, right.rows), conditions: union(left.conditions, right.conditions) };
+function combine({ setop_type, setop_all }: Tree, left: Table, right: Table): Table {
+    const distinct = setop_all === true ? [] : [anyOf(left), anyOf(right)];
+    const facts = {
+        rows: union(left.rows, right.rows, ...distinct),
+        conditions: union(left.conditions, right.conditions),
+    };
     if (setop_type === "EXCEPT" || setop_type === "INTERSECT") return { ...left, ...facts };
     const isOpen = left.rest !== undefined || right.rest !== undefined;
     if (setop_type === "UNION" && !isOpen && left.columns.length === right.columns.length) {
@@ -270,7 +275,7 @@ function recursiveTable(node: Tree, env: Env, outer: Scope | undefined): Table {
         const known = table;
         const expressions = new Map(env.expressions).set(asName(node.cte_name), () => known);
         const step = queryTable(asTree(node.right), { ...env, expressions }, outer);
-        table = named(combine({ setop_type: "UNION" }, known, step));
+        table = named(combine({ setop_type: "UNION", setop_all: node.union_all }, known, step));
         if (sizeOf(table) === sizeOf(known)) return table;
     }
 }
@@ -280,8 +285,6 @@ function sizeOf({ columns, rest, rows, conditions }: Table): string {
     const values = [...columns.map((column) => column.value), rest ?? nothing];
     return [...values.map(({ origins, same }) => `${origins.size}${same}`), rows.size, conditions.size].join();
 }
-
-// FROM
 
 function fromOf(tree: Tree, env: Env, outer: Scope | undefined): From {
     const alias = asName(tree.alias);
@@ -357,6 +360,8 @@ function joinOf(tree: Tree, env: Env, outer: Scope | undefined): From {
             return [name, (tree.join_type === "RIGHT" ? b : a) ?? nothing];
         }),
     );
+    // What is joined by a condition is filtered by it: of the values that made the rows, no more is said.
+    const rows = tree.ref_type === "CROSS" ? union(left.rows, right.rows) : wholes(union(left.rows, right.rows));
     const hidesRight = tree.join_type === "SEMI" || tree.join_type === "ANTI";
     const joined: From = {
         relations: [...left.relations, ...(hidesRight ? [] : right.relations)],
@@ -365,7 +370,7 @@ function joinOf(tree: Tree, env: Env, outer: Scope | undefined): From {
             ...(hidesRight ? [] : right.star.filter((column) => !using.has(column.name ?? ""))),
         ],
         merged: new Map([...left.merged, ...(hidesRight ? [] : right.merged), ...using]),
-        rows: union(left.rows, right.rows),
+        rows,
         conditions: none,
     };
     const both = { ...joined, relations: [...left.relations, ...right.relations] };
@@ -373,15 +378,20 @@ function joinOf(tree: Tree, env: Env, outer: Scope | undefined): From {
     const usingBoth = shared.flatMap((name) => [valueIn(left, name)?.origins, valueIn(right, name)?.origins]);
     return {
         ...joined,
-        rows: union(joined.rows, compared.rows),
+        rows: union(rows, wholes(compared.rows)),
         conditions: union(left.conditions, right.conditions, compared.origins, ...usingBoth),
     };
+}
+
+/** Of what makes rows, the relations. */
+function wholes(rows: ReadonlySet<string>): ReadonlySet<string> {
+    return new Set([...rows].filter((origin) => splitOrigin(origin).column === "*"));
 }
 
 function tableFunction(tree: Tree, scope: Scope): Table {
     const call = asTree(tree.function);
     const { origins, rows: inner } = collectAll(asList(call.children), scope);
-    const rows = union(inner, new Set([...origins].map((origin) => originOf(splitOrigin(origin).node, "*"))));
+    const rows = union(inner, origins, new Set([...origins].map((origin) => originOf(splitOrigin(origin).node, "*"))));
     const name = asName(call.function_name);
     const hasOneColumn =
         ["range", "generate_series"].includes(name) || (name === "unnest" && trees(call.children).length === 1);
@@ -459,8 +469,6 @@ function namesIn(value: unknown): ReadonlySet<string> {
     if (value.class === "COLUMN_REF") return new Set(names(value.column_names).slice(-1));
     return union(...Object.values(value).map(namesIn));
 }
-
-// The columns of a SELECT
 
 function itemColumns(item: Tree, scope: Scope): Outputs {
     const alias = asName(item.alias);
@@ -545,8 +553,6 @@ function starColumns(star: Tree, scope: Scope): Outputs {
     });
     return { columns, rest: undefined };
 }
-
-// Expressions
 
 function madeOf(expression: Tree, scope: Scope): Value {
     return expression.class === "COLUMN_REF"
@@ -641,8 +647,6 @@ function namesOfParams(tree: Tree): readonly string[] {
     if (tree.class === "COLUMN_REF") return names(tree.column_names).slice(0, 1);
     return trees(tree.children).flatMap(namesOfParams);
 }
-
-// Names
 
 /** What DuckDB puts in where no column has such a name. */
 const sqlValues = /^(current_(catalog|date|role|schema|time|timestamp|user)|localtime(stamp)?|session_user|user)$/;

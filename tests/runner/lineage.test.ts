@@ -196,6 +196,11 @@ const cases: Readonly<Record<string, Case>> = {
         "with x as (select 1 as one from @t where id in (select id from @u)) select count(*) as n, count(one) as m from x",
         "n: ~t.* ~u.*; m: ~t.* ~u.*",
     ],
+    "counts of distinct rows, groups and unnested values": [
+        `select (select count(*) from (select distinct a from @t)) as d, (select count(*) from (select n from @t group by n)) as g,
+            (select count(*) from (select c from @u union select k from @v)) as u, (select count(*) from @t, unnest(l)) as e`,
+        "d: ~t.* ~t.a; g: ~t.* ~t.n; u: ~u.* ~u.c ~v.* ~v.k; e: ~t.* ~t.l",
+    ],
     windows: [
         `select row_number() over (order by id) as i, row_number() over () as r, lag(a, 1, b) over w as p,
             count(*) over (partition by n) as c, sum(a) filter (where id > 1) over (w rows 1 preceding) as f
