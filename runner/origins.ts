@@ -502,8 +502,12 @@ function itemColumns(item: Tree, scope: Scope): Outputs {
 /** The stars that make several columns of an expression: not those of a subquery, nor `*columns(*)`, which is a list. */
 function starsIn(value: unknown): readonly Tree[] {
     if (Array.isArray(value)) return value.flatMap(starsIn);
-    if (!isTree(value) || value.class === "SUBQUERY" || value.type === "OPERATOR_UNPACK") return [];
+    if (!isTree(value) || isLeaf(value) || value.class === "SUBQUERY" || value.type === "OPERATOR_UNPACK") return [];
     return value.class === "STAR" ? [value] : Object.values(value).flatMap(starsIn);
+}
+
+function isLeaf(tree: Tree): boolean {
+    return tree.class === "COLUMN_REF" || tree.class === "CONSTANT";
 }
 
 function starColumns(star: Tree, scope: Scope): Outputs {
@@ -579,6 +583,8 @@ function collect(value: unknown, scope: Scope, found: Found): void {
     switch (value.class) {
         case "COLUMN_REF":
             add(resolve(names(value.column_names), scope).origins, found.origins);
+            break;
+        case "CONSTANT":
             break;
         case "POSITIONAL_REFERENCE":
             add((scope.from.star[Number(value.index) - 1]?.value ?? anyIn(scope)).origins, found.origins);
