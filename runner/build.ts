@@ -6,10 +6,11 @@ import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
 import { type Event, EventLog, finishedEvent, nodeRecord, problemRecord } from "./events.ts";
-import { checkedContent, inputsOf } from "./fingerprint.ts";
+import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
-import { prepareHistory, type Run, recordRun, recordStatus } from "./history.ts";
+import { prepareHistory, type Run, recordLineage, recordRun, recordStatus } from "./history.ts";
 import { keptTables, restoreSnapshots } from "./kept.ts";
+import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, noMemory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
@@ -119,7 +120,7 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
     const memory = isSample ? noMemory : await recallWithHistory(database, job);
     const engine = String(await database.value("select version()"));
     const kept = keptTables(project, memory, { names, fullRefresh: options.fullRefresh });
-    const sound = await checkOnce(database, job, { memory, engine, kept });
+    const { content, edges, traced } = await checkOnce(database, job, { memory, engine, kept });
     const all = command === "test" ? "tests were asked for" : options.fullRefresh ? "--full-refresh" : undefined;
     const plan = makePlan(project, graph, { names, compiled, engine, memory, kept, all });
     if (options.explain) {
@@ -131,7 +132,8 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         else await attachWork(database, project, { write: true, onWait: output.note });
         await prepareHistory(database);
         await prepareMemory(database);
-        await rememberChecked(database, sound);
+        await rememberChecked(database, content);
+        if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
         const { runId } = job.run;
         const results = await run(database, project, {
             ...{ graph, compiled, plan, standing: memory.relations, ...job.run },
@@ -169,23 +171,34 @@ async function recallWithHistory(database: Database, { options, output, project,
     return recall(database, project, { onWait });
 }
 
-/** Checks what is selected, unless just this was found sound before; returns what it goes by. */
+/** What the check goes by, and, where it was made, the lineage that comes out of it. */
+interface Checked {
+    readonly content: string;
+    readonly edges?: readonly Edge[];
+    /** The models whose lineage it is or would be, with the fingerprints of what they are made of. */
+    readonly traced: ReadonlyMap<string, string>;
+}
+
+/** Checks what is selected, unless just this was found sound before and its lineage is the one that is written down. */
 async function checkOnce(
     database: Database,
     job: Job,
     { memory, engine, kept }: { memory: Memory; engine: string; kept: Plan["kept"] },
-): Promise<string> {
+): Promise<Checked> {
     const { project, graph, compiled, names, started } = job;
-    const content = checkedContent(project, graph, {
-        inputs: inputsOf(project, graph, { compiled, engine }),
-        names,
-        kept,
-    });
-    const isKnown = memory.checked.has(content);
+    const inputs = inputsOf(project, graph, { compiled, engine });
+    const content = checkedContent(project, graph, { inputs, names, kept });
+    const traced = new Map(
+        tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
+    );
+    const isTraced = [...traced].every(([name, made]) => memory.traced.get(name) === made);
+    const isKnown = isTraced && memory.checked.has(content);
     const tests = project.unitTests.filter((test) => names.has(test.model));
+    let edges: readonly Edge[] | undefined;
     if (!isKnown) {
         const columns = await check(database, project, { graph, compiled, names, kept });
         failOn(await runUnitTests(database, project, { graph, columns, tests }));
+        edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
     }
     const seconds = (performance.now() - started) / 1000;
     const checked: Event = {
@@ -193,7 +206,15 @@ async function checkOnce(
         target: project.target.name,
     };
     tell(checked, checkedLine(checked), job);
-    return content;
+    return { content, traced, ...(edges === undefined ? {} : { edges }) };
+}
+
+/** The models that are selected, and the ephemeral ones that are written into them. */
+function tracedModels(project: Project, graph: Graph, names: ReadonlySet<string>): readonly string[] {
+    return [...reach(graph.parents, names)].filter((name) => {
+        const node = project.nodes.get(name);
+        return node?.kind === "model" && (names.has(name) || node.materialized === "ephemeral");
+    });
 }
 
 /** Keeps an event, and prints it: the line that people get for it, if any, or all of it. */

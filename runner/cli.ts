@@ -8,6 +8,7 @@ import { clean } from "./clean.ts";
 import { compile } from "./compile.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
+import type { LineageFormat } from "./lineage-command.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type IndirectSelection, indirectSelections } from "./selectors.ts";
 
@@ -205,6 +206,17 @@ command("show", "print rows of a model, a seed or a query, from the models as th
         const width = process.stdout.isTTY ? process.stdout.columns : undefined;
         const own = inline === undefined ? {} : { inline };
         await show({ ...projectOptions(flags), ...own, limit, output: format, width }, output);
+    });
+
+command("lineage", "print what the columns of a model are made of, down to the sources", false)
+    .argument("<column>", "a model, seed or source, or one of its columns: dim_books, dim_books.title")
+    .addOption(new Option("--upstream", "what it is made of (the default)").conflicts("downstream"))
+    .option("--downstream", "what is made of it")
+    .addOption(new Option("--output <format>", "how to print").choices(["text", "json", "mermaid"]).default("text"))
+    .action(async (name: string, flags: SharedFlags & { downstream?: boolean; output: LineageFormat }) => {
+        const { showLineage } = await import("./lineage-command.ts");
+        const direction = flags.downstream ? "downstream" : "upstream";
+        await showLineage(name, { ...projectOptions(flags), direction, format: flags.output }, output);
     });
 
 command("clean", "remove artifacts and the target's work file; what is landed or published stays", false).action(

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Compiled } from "./compile.ts";
 import type { Column } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
+import type { Descriptions } from "./lineage.ts";
 import type { Model, Node, Project, Seed } from "./nodes.ts";
 
 /**
@@ -119,25 +120,32 @@ export function checkedContent(
     return hash(JSON.stringify([described, tests, [...kept]]));
 }
 
+export interface PublishedFacts {
+    /** The run that made a relation. */
+    readonly madeBy: (name: string) => string | undefined;
+    readonly inputs: ReadonlyMap<string, Inputs>;
+    readonly inherited: Descriptions;
+}
+
 /** What of a node's inputs is its own, and not what it reads: equal where nobody has changed the node. */
 export function ownFingerprint(inputs: Inputs): string {
     return fingerprint(Object.fromEntries(Object.entries(inputs).filter(([name]) => name.startsWith("its "))));
 }
 
 /**
- * A hash of everything that people get to read: which run made each relation, its description, how it is exported, and
+ * A hash of everything that people get to read: which run made each relation, its descriptions, how it is exported, and
  * what each node, tests included, is made of.
  */
 export function publishedContent(
     nodes: readonly (Model | Seed)[],
-    madeBy: (name: string) => string | undefined,
-    inputs: ReadonlyMap<string, Inputs>,
+    { madeBy, inputs, inherited }: PublishedFacts,
 ): string {
     const facts = nodes.map((node) => [
         node.name,
         madeBy(node.name),
         node.description,
         node.columns.map((column) => [column.name, column.description]),
+        [...(inherited.get(node.name) ?? [])],
         node.kind === "model" ? [node.exportAs, node.uniqueKey] : [],
     ]);
     const made = [...inputs].map(([name, its]) => [name, ownFingerprint(its)]);

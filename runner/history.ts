@@ -1,4 +1,5 @@
-import { type Database, literal } from "./duckdb.ts";
+import { type Database, literal, type Row } from "./duckdb.ts";
+import { type Edge, inheritedDescriptions } from "./lineage.ts";
 import type { Project } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
 import type { Result } from "./run.ts";
@@ -27,6 +28,11 @@ create table if not exists meta.test_results (
 );
 create table if not exists meta.columns (
     node varchar, column_name varchar, position integer, data_type varchar, description varchar
+);
+-- Work files of older versions have the table without it.
+alter table meta.columns add column if not exists inherited_from varchar;
+create table if not exists meta.lineage (
+    node varchar, column_name varchar, parent varchar, parent_column varchar, kind varchar
 )`;
 
 /** Makes the tables of `meta` where they are not there yet. */
@@ -67,24 +73,80 @@ export async function recordRun(
                 return [`(${id}, ${test}, ${facts}, ${literal(node.description)})`];
             }),
         );
-        await database.run("delete from meta.columns");
-        const stand = await database.rows(
-            `select table_name as node, column_name, ordinal_position as position, data_type
-             from information_schema.columns where table_catalog = ${literal(workCatalog)} and table_schema = 'main'`,
-        );
-        await insert(
-            "columns",
-            stand.flatMap((row) => {
-                const node = project.nodes.get(String(row.node));
-                if (node === undefined || node.kind === "test") return [];
-                const name = String(row.column_name);
-                const description = node.columns.find((column) => column.name === name)?.description ?? "";
-                const facts = [literal(name), row.position, literal(String(row.data_type)), literal(description)];
-                return [`(${literal(node.name)}, ${facts.join(", ")})`];
-            }),
-        );
+        await recordColumns(database, project);
     });
     await database.run("checkpoint");
+}
+
+/** Writes the columns of all that stands, as they are described now. To be called in a transaction. */
+export async function recordColumns(database: Database, project: Project): Promise<void> {
+    const inherited = inheritedDescriptions(project, await readLineage(database));
+    const stand = await database.rows(
+        `select table_name as node, column_name, ordinal_position as position, data_type
+         from information_schema.columns where table_catalog = ${literal(workCatalog)} and table_schema = 'main'`,
+    );
+    const rows = stand.flatMap((row): Row[] => {
+        const node = project.nodes.get(String(row.node));
+        if (node === undefined || node.kind === "test") return [];
+        const name = String(row.column_name);
+        const own = node.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+        const found = inherited.get(node.name)?.get(name);
+        return [
+            { ...row, description: found?.description ?? own?.description ?? "", inherited_from: found?.from ?? null },
+        ];
+    });
+    await database.run("delete from meta.columns");
+    await insertRows(database, "columns", rows);
+}
+
+/**
+ * Writes the lineage of models, in place of what was known of them and of models that are no more. `traced` are the
+ * models with the fingerprints of what they are made of.
+ */
+export async function recordLineage(
+    database: Database,
+    project: Project,
+    { edges, traced }: { edges: readonly Edge[]; traced: ReadonlyMap<string, string> },
+): Promise<void> {
+    const old = (await database.rows("select distinct node from meta.lineage"))
+        .map(({ node }) => String(node))
+        .filter((node) => traced.has(node) || project.nodes.get(node)?.kind !== "model");
+    const rows = edges.map(({ column, parentColumn, ...edge }) => ({
+        ...edge,
+        column_name: column,
+        parent_column: parentColumn,
+    }));
+    await database.transaction(async () => {
+        if (old.length > 0)
+            await database.run(`delete from meta.lineage where node in (${old.map(literal).join(", ")})`);
+        await insertRows(database, "lineage", rows);
+        const contents = [...traced].map(([node, content]) => `(${literal(node)}, ${literal(content)})`);
+        await database.run(`insert or replace into meta.traced values\n${contents.join(",\n")}`);
+    });
+}
+
+/** The lineage of the models as they were last built. */
+export async function readLineage(database: Database): Promise<readonly Edge[]> {
+    const rows = await database.rows("from meta.lineage order by rowid");
+    return rows.map((row) => ({
+        node: String(row.node),
+        column: String(row.column_name),
+        parent: String(row.parent),
+        parentColumn: String(row.parent_column),
+        kind: row.kind === "pass-through" ? "pass-through" : "transformed",
+    }));
+}
+
+/** As JSON, which DuckDB reads four times as fast as VALUES. */
+async function insertRows(database: Database, table: string, rows: readonly Row[]): Promise<void> {
+    const [first] = rows;
+    if (first === undefined) return;
+    const structure = [Object.fromEntries(Object.keys(first).map((name) => [name, "VARCHAR"]))];
+    const [data, type] = [rows, structure].map((value) => literal(JSON.stringify(value)));
+    await database.run(
+        `insert into meta.${table} by name
+         select unnest(from_json(${data}, ${type}), max_depth := 2)`,
+    );
 }
 
 /** Corrects what a run came to, when that shows only after it was recorded. */

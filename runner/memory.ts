@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Column, type Database, literal } from "./duckdb.ts";
+import { type Column, type Database, literal, type Row } from "./duckdb.ts";
 import type { Inputs } from "./fingerprint.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, type OpenOptions, placesOf, workCatalog } from "./open.ts";
@@ -29,15 +29,23 @@ export interface Memory {
     readonly relations: ReadonlyMap<string, Standing>;
     /** The contents that were found sound (`checkedContent`). */
     readonly checked: ReadonlySet<string>;
+    /** What each model was made of (`fingerprint`) when its lineage was last written. */
+    readonly traced: ReadonlyMap<string, string>;
 }
 
 /** The memory of a work file that is empty. */
-export const noMemory: Memory = { nodes: new Map(), relations: new Map(), checked: new Set() };
+export const noMemory: Memory = {
+    nodes: new Map(),
+    relations: new Map(),
+    checked: new Set(),
+    traced: new Map(),
+};
 
 const tables = [
     "create schema if not exists meta",
     "create table if not exists meta.memory (node varchar primary key, state varchar, run_id varchar, inputs varchar)",
     "create table if not exists meta.checked (content varchar primary key)",
+    "create table if not exists meta.traced (node varchar primary key, content varchar)",
 ];
 
 /** Makes the tables of the memory where they are not there yet. */
@@ -59,15 +67,13 @@ export async function recall(database: Database, project: Project, options: Open
 
 /** Reads the memory of the work file that is attached. */
 export async function readMemory(database: Database): Promise<Memory> {
-    const has =
-        Number(
-            await database.value(
-                `select count(*) from duckdb_tables() where database_name = ${literal(workCatalog)}
-                 and schema_name = 'meta' and table_name = 'memory'`,
-            ),
-        ) > 0;
-    const nodes = has ? await database.rows("select node, state, run_id, inputs from meta.memory") : [];
-    const checked = has ? await database.rows("select content from meta.checked") : [];
+    const names = await database.rows(
+        `select table_name as name from duckdb_tables() where database_name = ${literal(workCatalog)} and schema_name = 'meta'`,
+    );
+    const tablesThere = new Set(names.map((row) => String(row.name)));
+    const rowsOf = async (table: string): Promise<Row[]> =>
+        tablesThere.has(table) ? database.rows(`from meta.${table}`) : [];
+    const [nodes, checked, traced] = [await rowsOf("memory"), await rowsOf("checked"), await rowsOf("traced")];
     return {
         nodes: new Map(
             nodes.map((row) => [
@@ -81,6 +87,7 @@ export async function readMemory(database: Database): Promise<Memory> {
         ),
         relations: await standingRelations(database),
         checked: new Set(checked.map((row) => String(row.content))),
+        traced: new Map(traced.map((row) => [String(row.node), String(row.content)])),
     };
 }
 

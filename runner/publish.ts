@@ -19,6 +19,8 @@ import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { columnsOf, type Database, identifier, literal } from "./duckdb.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
+import { readLineage, recordColumns } from "./history.ts";
+import { type Descriptions, inheritedDescriptions } from "./lineage.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
@@ -45,7 +47,7 @@ export interface Publication {
 
 const catalog = "shelfmark_publication";
 /** The meta tables that readers get; the memory is the builder's own. */
-const history = ["runs", "nodes", "test_results", "columns"];
+const history = ["runs", "nodes", "test_results", "columns", "lineage"];
 
 /** What became of the wish to publish. */
 export interface Published {
@@ -66,7 +68,9 @@ export async function publishNews(
     const reasons = obstacles(project, graph, { memory, inputs });
     if (reasons.length > 0) return { reasons };
     const places = placesOf(project);
-    const content = publishedContent(publishedNodes(project), (name) => memory.nodes.get(name)?.runId, inputs);
+    const inherited = inheritedDescriptions(project, await readLineage(database));
+    const madeBy = (name: string): string | undefined => memory.nodes.get(name)?.runId;
+    const content = publishedContent(publishedNodes(project), { madeBy, inputs, inherited });
     const standingRun = await currentPublication(places);
     // The links are looked at too: a first publication may have been killed just before it made them.
     const isInPlace = [places.warehouse, places.exports].every((path) => existsSync(path));
@@ -74,10 +78,10 @@ export async function publishNews(
         return { standingRun, reasons };
     }
     try {
-        return {
-            publication: await publish(database, project, { runId, content, state: stateOf(inputs, memory) }),
-            reasons,
-        };
+        // Of a run that ran nothing, descriptions may be all that is new.
+        await database.transaction(() => recordColumns(database, project));
+        const state = stateOf(inputs, memory);
+        return { publication: await publish(database, project, { runId, content, inherited, state }), reasons };
     } catch (error) {
         if (!(error instanceof PipelineError)) throw error;
         return { reasons: [error.message] };
@@ -88,6 +92,7 @@ type State = ReadonlyMap<string, { readonly runId: string; readonly inputs: Inpu
 
 interface PublishOptions {
     readonly runId: string;
+    readonly inherited: Descriptions;
     readonly state: State;
 }
 
@@ -107,7 +112,7 @@ function stateOf(inputs: ReadonlyMap<string, Inputs>, memory: Memory): State {
 async function publish(
     database: Database,
     project: Project,
-    { runId, content, state }: PublishOptions & { content: string },
+    { runId, content, inherited, state }: PublishOptions & { content: string },
 ): Promise<Publication> {
     const started = performance.now();
     const places = placesOf(project);
@@ -116,7 +121,9 @@ async function publish(
         for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
-        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), { nodes, project, runId, state });
+        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), {
+            ...{ nodes, project, runId, inherited, state },
+        });
         const files = await writeExports(database, join(unfinished, "exports"), nodes);
         const summary = { run_id: runId, target: project.target.name, content, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
@@ -150,7 +157,13 @@ async function publish(
 async function writeWarehouse(
     database: Database,
     path: string,
-    { nodes, project, runId, state }: PublishOptions & { nodes: readonly (Model | Seed)[]; project: Project },
+    {
+        nodes,
+        project,
+        runId,
+        inherited,
+        state,
+    }: PublishOptions & { nodes: readonly (Model | Seed)[]; project: Project },
 ): Promise<void> {
     await database.run(`attach ${literal(path)} as ${catalog}`);
     try {
@@ -162,6 +175,9 @@ async function writeWarehouse(
                 await comment(database, `table ${relation}`, node.description);
                 for (const column of node.columns) {
                     await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
+                }
+                for (const [name, { description, from }] of inherited.get(node.name) ?? []) {
+                    await comment(database, `column ${relation}.${identifier(name)}`, `${description} (from ${from})`);
                 }
             }
             await database.run(`create schema ${catalog}.meta`);

@@ -47,6 +47,28 @@ export async function parseQuery(database: Database, sql: string): Promise<Synta
     return { ok: true, reads };
 }
 
+/**
+ * The syntax trees of sound queries, as DuckDB's JSON, by the keys of `queries`. One statement for all: asked one by one,
+ * each takes three times as long.
+ * @throws SqlError
+ */
+export async function serializeQueries(
+    database: Database,
+    queries: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, string>> {
+    if (queries.size === 0) return new Map();
+    const values = [...queries].map(([key, sql]) => `(${literal(key)}, ${literal(sql)})`);
+    const rows = await database.rows(
+        `select key, json_serialize_sql(sql)::varchar as tree from (values\n${values.join(",\n")}) as queries (key, sql)`,
+    );
+    return new Map(rows.map(({ key, tree }) => [String(key), String(tree)]));
+}
+
+/** The first statement of what `serializeQueries` gave. */
+export function treeOf(serialized: string): unknown {
+    return (JSON.parse(serialized) as SerializedSql).statements?.[0]?.node;
+}
+
 async function serialize(database: Database, sql: string): Promise<SerializedSql> {
     return JSON.parse(String(await database.value(`select json_serialize_sql(${literal(sql)})::varchar`)));
 }

@@ -68,7 +68,9 @@ test("describes every command of the runner and its flags", () => {
         const missing = [...shared].filter((flag) => !own.includes(flag));
         assert.equal(
             missing,
-            ["clean", "debug", "retry"].includes(command) ? ["--select", "--exclude", "--indirect-selection"] : [],
+            ["lineage", "clean", "debug", "retry"].includes(command)
+                ? ["--select", "--exclude", "--indirect-selection"]
+                : [],
             command,
         );
     }

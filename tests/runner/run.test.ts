@@ -316,7 +316,14 @@ test("keeps the history of runs in the warehouse, failed ones too", async () => 
         { status: "pass", failures: "0" },
     ]);
     assert.equal(await toy.rows("select * from meta.columns"), [
-        { node: "m", column_name: "id", position: 1, data_type: "INTEGER", description: "An id" },
+        {
+            node: "m",
+            column_name: "id",
+            position: 1,
+            data_type: "INTEGER",
+            description: "An id",
+            inherited_from: null,
+        },
     ]);
     toy.close();
 });
