@@ -6,7 +6,8 @@ import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
 import { checkedContent, inputsOf } from "./fingerprint.ts";
-import type { Graph } from "./graph.ts";
+import { checkFreshness, type FreshnessResult, withFreshness } from "./freshness.ts";
+import { type Graph, reach } from "./graph.ts";
 import { prepareHistory, recordRun, recordStatus } from "./history.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
@@ -15,7 +16,15 @@ import { attachWork, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan } from "./plan.ts";
 import { failOn } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
-import { closingLine, conclusion, count, explanation, resultLine } from "./report.ts";
+import {
+    closingLine,
+    conclusion,
+    count,
+    explanation,
+    freshnessClosingLine,
+    freshnessLine,
+    resultLine,
+} from "./report.ts";
 import { type Result, run } from "./run.ts";
 import { runUnitTests } from "./unit-tests.ts";
 
@@ -102,6 +111,9 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         output.out(explanation(plan));
         return { ok: true, results: [] };
     }
+    const freshness = command === "build" ? await freshnessOfSources(database, job) : [];
+    const stale = freshness.filter(({ status }) => status.endsWith("error"));
+    const refused = new Map(stale.map((result) => [result.source, `${result.source} is not fresh`]));
     try {
         await attachWork(database, project, { write: true, onWait: output.note });
         await prepareHistory(database);
@@ -109,10 +121,11 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         await rememberChecked(database, sound);
         const thisRun = { runId: newRunId(), command, startedAt: new Date().toISOString() };
         const { runId } = thisRun;
-        const results = await run(database, project, { graph, compiled, plan, runId, onResult: teller(job) });
-        const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+        const results = await run(database, project, { graph, compiled, plan, runId, refused, onResult: teller(job) });
+        const ok = stale.length === 0 && results.every(({ status }) => !["error", "fail", "skip"].includes(status));
         const hasRun = results.some(({ status }) => status !== "reused");
-        if (hasRun) await recordRun(database, project, { run: thisRun, status: ok ? "success" : "error", results });
+        const status = ok ? "success" : "error";
+        if (hasRun) await recordRun(database, project, { run: thisRun, status, results, freshness });
         const published: Published =
             command === "build" && ok
                 ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
@@ -149,6 +162,42 @@ async function checkOnce(
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
     output.out(`${verb} ${count(names.size)} nodes${also} in ${seconds} s, target ${project.target.name}`);
     return content;
+}
+
+/** How fresh the sources are that the selection is made of; what passes is no news. */
+async function freshnessOfSources(
+    database: Database,
+    { output, project, graph, names }: Job,
+): Promise<readonly FreshnessResult[]> {
+    const sources = withFreshness(project.nodes.values(), reach(graph.parents, names));
+    const results = await checkFreshness(database, sources);
+    for (const result of results) if (result.status !== "pass") output.out(freshnessLine(result));
+    return results;
+}
+
+/**
+ * Prints how fresh the selected sources are that say how fresh they must be; false when one is too old.
+ * @throws PipelineError when the file of a source is not there, or its freshness has a mistake.
+ */
+export async function sourceFreshness(
+    options: ProjectOptions,
+    output: Output,
+): Promise<{ ok: boolean; results: readonly FreshnessResult[] }> {
+    const { project, graph } = await loadProject(options);
+    const selected = selectNodes(project, graph, { options, kinds: ["source"], output });
+    const sources = withFreshness(project.nodes.values(), selected);
+    const names = new Set(sources.map((source) => source.name));
+    requireSources(project, graph, names);
+    const database = await openSources(project, { onWait: output.note });
+    try {
+        await check(database, project, { graph, compiled: new Map(), names });
+        const results = await checkFreshness(database, sources);
+        for (const result of results) output.out(freshnessLine(result));
+        output.out(freshnessClosingLine(results));
+        return { ok: results.every(({ status }) => !status.endsWith("error")), results };
+    } finally {
+        database.close();
+    }
 }
 
 /** Prints results as they come, and ends the run after the one in which it was interrupted. */

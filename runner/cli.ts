@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { parse as parseYaml } from "yaml";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { writeCompiled } from "./artifacts.ts";
-import { type Command as BuildCommand, build, checkProject } from "./build.ts";
+import { type Command as BuildCommand, build, checkProject, sourceFreshness } from "./build.ts";
 import { clean } from "./clean.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
@@ -39,8 +39,8 @@ const program = new Command("models")
     .exitOverride();
 
 /** A command with the flags that all have; `selects` adds --select and --exclude. */
-function command(name: string, description: string, selects = true): Command {
-    const result = program
+function command(name: string, description: string, selects = true, within = program): Command {
+    const result = within
         .command(name)
         .description(description)
         .option("--project-dir <folder>", "the project's folder", ".")
@@ -134,6 +134,13 @@ command("ls", "print the names of what a build would take").action(async (flags:
     const names = selectNodes(project, graph, { options, kinds: ["seed", "model", "test"], output });
     for (const node of graph.order) if (names.has(node.name)) output.out(node.name);
 });
+
+const source = program.command("source").description("source freshness: say how old the newest rows of sources are");
+command("freshness", "say how old the newest rows of sources are; 1 when one is too old", true, source).action(
+    async (flags: SharedFlags) => {
+        if (!(await sourceFreshness(projectOptions(flags), output)).ok) process.exitCode = 1;
+    },
+);
 
 command("show", "print rows of a model, a seed or a query, from the models as they were last built")
     .option("--inline <sql>", "a query, with {{ref.*}} as in a model")

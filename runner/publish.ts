@@ -46,7 +46,7 @@ export interface Publication {
 
 const catalog = "shelfmark_publication";
 /** The meta tables that readers get; the memory is the builder's own. */
-const history = ["runs", "nodes", "test_results", "columns"];
+const history = ["runs", "nodes", "test_results", "source_freshness", "columns"];
 
 /** What became of the wish to publish. */
 export interface Published {
