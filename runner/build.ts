@@ -5,8 +5,9 @@ import { writeCompiled } from "./artifacts.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
-import { type Event, EventLog, finishedEvent, nodeRecord, problemRecord } from "./events.ts";
+import { type Event, EventLog, finishedEvent, freshnessRecord, nodeRecord, problemRecord } from "./events.ts";
 import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
+import { checkFreshness, type FreshnessResult, withFreshness } from "./freshness.ts";
 import { type Graph, reach } from "./graph.ts";
 import { prepareHistory, type Run, recordLineage, recordRun, recordStatus } from "./history.ts";
 import { keptTables, restoreSnapshots } from "./kept.ts";
@@ -18,7 +19,7 @@ import { attachScratch, attachWork, openSources, placesOf, requireSources } from
 import { makePlan, type Plan } from "./plan.ts";
 import { failOn, ProjectError } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
-import { checkedLine, closingLine, conclusion, explanation, resultLine } from "./report.ts";
+import { checkedLine, closingLine, conclusion, explanation, freshnessLine, resultLine } from "./report.ts";
 import { type Result, run } from "./run.ts";
 import { runUnitTests } from "./unit-tests.ts";
 
@@ -127,6 +128,9 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         output.out(explanation(plan));
         return { ok: true, results: [] };
     }
+    const freshness = command === "build" ? await freshnessOfSources(database, job) : [];
+    const stale = freshness.filter(({ status }) => status.endsWith("error"));
+    const refused = new Map(stale.map((result) => [result.source, `${result.source} is not fresh`]));
     try {
         if (isSample) await attachScratch(database);
         else await attachWork(database, project, { write: true, onWait: output.note });
@@ -136,22 +140,22 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
         const { runId } = job.run;
         const results = await run(database, project, {
-            ...{ graph, compiled, plan, standing: memory.relations, ...job.run },
+            ...{ graph, compiled, plan, refused, standing: memory.relations, ...job.run },
             onResult: (result, position) => tellResult(result, position, job),
             stopAfter: (result) => reasonToStop(result, options),
         });
-        const ok = results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+        const ok = stale.length === 0 && results.every(({ status }) => !["error", "fail", "skip"].includes(status));
         const isInterrupted = options.signal?.aborted === true;
         const status = isInterrupted ? "interrupted" : ok ? "success" : "error";
         const hasRun = results.some(({ status }) => status !== "reused");
-        if (hasRun) await recordRun(database, project, { run: job.run, status, results });
+        if (hasRun) await recordRun(database, project, { run: job.run, status, results, freshness });
         if (isInterrupted) return interrupted(results, job);
         const wantsPublication = command === "build" && ok && !isSample && options.keepsPublication !== true;
         const published: Published = wantsPublication
             ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
             : { reasons: [] };
         if (published.reasons.length > 0) await recordStatus(database, runId, "error");
-        return conclude(results, published, job);
+        return conclude(results, published, { ...job, ok });
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         const file = `${project.target.folder}/work.duckdb`;
@@ -169,6 +173,18 @@ async function recallWithHistory(database: Database, { options, output, project,
     if (restored.length === 0) return memory;
     output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
     return recall(database, project, { onWait });
+}
+
+/** How fresh the sources are that the selection is made of; what passes is no news. */
+async function freshnessOfSources(database: Database, job: Job): Promise<readonly FreshnessResult[]> {
+    const { project, graph, names } = job;
+    const sources = withFreshness(project.nodes.values(), reach(graph.parents, names));
+    const results = await checkFreshness(database, sources);
+    for (const result of results) {
+        const text = result.status === "pass" ? undefined : freshnessLine(result);
+        tell({ type: "freshness", ...freshnessRecord(result) }, text, job);
+    }
+    return results;
 }
 
 /** What the check goes by, and, where it was made, the lineage that comes out of it. */
@@ -247,10 +263,10 @@ function interrupted(results: readonly Result[], job: Job): never {
     throw new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
 }
 
-function conclude(results: readonly Result[], published: Published, job: Job): Outcome {
+function conclude(results: readonly Result[], published: Published, job: Job & { ok: boolean }): Outcome {
     const { command, options, started } = job;
     const { publication, reasons } = published;
-    const ok = reasons.length === 0 && results.every(({ status }) => !["error", "fail", "skip"].includes(status));
+    const ok = job.ok && reasons.length === 0;
     const seconds = (performance.now() - started) / 1000;
     const text = [
         conclusion(results, published, { command, ...options }),

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import { type Compiled, relationOf } from "./compile.ts";
 import { type Column, columnsOf, type Database, identifier, SqlError } from "./duckdb.ts";
+import { freshnessMistakes } from "./freshness.ts";
 import { type Graph, reach } from "./graph.ts";
 import { incrementMistake, schemaChange } from "./incremental.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
@@ -59,7 +60,15 @@ export async function check(
             const wrong =
                 "problem" in found
                     ? [found.problem]
-                    : [...undocumented(node, found), ...(await breaches(database, node, found))];
+                    : [
+                          ...undocumented(node, found),
+                          ...(await breaches(database, node, found)),
+                          ...(await freshnessMistakes(
+                              database,
+                              node,
+                              found.map((column) => column.name),
+                          )),
+                      ];
             if (!("problem" in found)) columns.set(node.name, found);
             if (wrong.length > 0) failed.add(node.name);
             problems.push(...wrong);

@@ -41,8 +41,8 @@ const program = new Command("models")
     .exitOverride();
 
 /** A command with the flags that all have; `selects` adds --select and --exclude. */
-function command(name: string, description: string, selects = true): Command {
-    const result = program
+function command(name: string, description: string, selects = true, within = program): Command {
+    const result = within
         .command(name)
         .description(description)
         .option("--project-dir <folder>", "the project's folder", ".")
@@ -195,6 +195,14 @@ command("ls", "print the names of what a build would take").action(async (flags:
     const names = await selectNodes(project, graph, { options, compiled, kinds: ["seed", "model", "test"], output });
     for (const node of graph.order) if (names.has(node.name)) output.out(node.name);
 });
+
+const source = program.command("source").description("source freshness: say how old the newest rows of sources are");
+command("freshness", "say how old the newest rows of sources are; 1 when one is too old", true, source).action(
+    async (flags: SharedFlags) => {
+        const { sourceFreshness } = await import("./source-freshness.ts");
+        if (!(await sourceFreshness(projectOptions(flags), output)).ok) process.exitCode = 1;
+    },
+);
 
 command("show", "print rows of a model, a seed or a query, from the models as they were last built")
     .option("--inline <sql>", "a query, with {{ref.*}} as in a model")

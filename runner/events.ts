@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "./duckdb.ts";
+import type { FreshnessResult } from "./freshness.ts";
 import type { Project } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import { lineAndColumn, type Problem } from "./problem.ts";
@@ -23,6 +24,7 @@ export type Event =
           readonly target: string;
       }
     | { readonly type: "refused"; readonly problems: readonly ProblemRecord[] }
+    | ({ readonly type: "freshness" } & FreshnessRecord)
     | ({ readonly type: "node"; readonly index: number; readonly total: number } & NodeRecord)
     | {
           readonly type: "finished";
@@ -66,6 +68,31 @@ export function nodeRecord({ node, ...result }: Result): NodeRecord {
     const present = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
     const kind = node.kind === "model" ? { materialized: node.materialized } : {};
     return { node: node.name, resource_type: node.kind, ...kind, status, seconds, ...present };
+}
+
+/** How fresh a source is. */
+export interface FreshnessRecord {
+    readonly source: string;
+    readonly status: string;
+    /** ISO 8601, in UTC. */
+    readonly max_loaded_at?: string;
+    readonly age_seconds?: number;
+    readonly message?: string;
+}
+
+export function freshnessRecord({
+    source,
+    status,
+    maxLoadedAt,
+    ageSeconds,
+    message,
+}: FreshnessResult): FreshnessRecord {
+    return {
+        ...{ source, status },
+        ...(maxLoadedAt === undefined ? {} : { max_loaded_at: maxLoadedAt }),
+        ...(ageSeconds === undefined || !Number.isFinite(ageSeconds) ? {} : { age_seconds: ageSeconds }),
+        ...(message === undefined ? {} : { message }),
+    };
 }
 
 export function problemRecord({ message, at }: Problem): ProblemRecord {

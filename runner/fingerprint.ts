@@ -110,6 +110,7 @@ export function checkedContent(
         fingerprint(inputs.get(node.name) ?? {}),
         "columns" in node ? node.columns.map((column) => [column.name, column.dataType]) : [],
         node.kind === "model" ? node.uniqueKey : [],
+        node.kind === "source" ? [node.freshness?.loadedAtField, node.freshness?.filter] : [],
     ]);
     const tests = project.unitTests
         .filter((test) => names.has(test.model))

@@ -1,4 +1,5 @@
 import { type Database, literal, type Row } from "./duckdb.ts";
+import type { FreshnessResult } from "./freshness.ts";
 import { type Edge, inheritedDescriptions } from "./lineage.ts";
 import type { Project } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
@@ -26,6 +27,9 @@ create table if not exists meta.test_results (
     run_id varchar, test varchar, node varchar, column_name varchar, severity varchar, status varchar, failures bigint,
     seconds double, message varchar, description varchar
 );
+create table if not exists meta.source_freshness (
+    run_id varchar, source varchar, max_loaded_at timestamp, checked_at timestamp, age_seconds double, status varchar
+);
 create table if not exists meta.columns (
     node varchar, column_name varchar, position integer, data_type varchar, description varchar
 );
@@ -44,7 +48,12 @@ export async function prepareHistory(database: Database): Promise<void> {
 export async function recordRun(
     database: Database,
     project: Project,
-    { run, status, results }: { run: Run; status: string; results: readonly Result[] },
+    {
+        run,
+        status,
+        results,
+        freshness = [],
+    }: { run: Run; status: string; results: readonly Result[]; freshness?: readonly FreshnessResult[] },
 ): Promise<void> {
     const text = (value: string | undefined): string => (value === undefined ? "null" : literal(value));
     const number = (value: number | undefined): string => (value === undefined ? "null" : String(value));
@@ -71,6 +80,14 @@ export async function recordRun(
                 const test = [literal(node.name), text(node.on), text(node.column), literal(node.severity)].join(", ");
                 const facts = [literal(status), number(failures), number(seconds), text(message)].join(", ");
                 return [`(${id}, ${test}, ${facts}, ${literal(node.description)})`];
+            }),
+        );
+        await insert(
+            "source_freshness",
+            freshness.map(({ source, maxLoadedAt, snapshottedAt, ageSeconds, status: state }) => {
+                const time = maxLoadedAt === undefined ? "null" : `${literal(maxLoadedAt)}::timestamp`;
+                const facts = [literal(source), time, `${literal(snapshottedAt)}::timestamp`, number(ageSeconds)];
+                return `(${id}, ${facts.join(", ")}, ${literal(state)})`;
             }),
         );
         await recordColumns(database, project);

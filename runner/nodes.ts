@@ -1,6 +1,6 @@
 import type { Materialization, StrictConfig, StrictTarget, Var } from "./config.ts";
 import type { Position, SourceFile } from "./problem.ts";
-import type { Argument, ColumnProperty, Severity, UnitTest } from "./properties.ts";
+import type { Argument, ColumnProperty, Freshness, Severity, UnitTest } from "./properties.ts";
 import type { Template } from "./template.ts";
 
 /** How an incremental model takes in the rows of a run, in dbt's terms. */
@@ -74,6 +74,7 @@ export interface Source {
     readonly database?: string;
     readonly schema: string;
     readonly identifier: string;
+    readonly freshness?: Freshness;
     readonly description: string;
     readonly columns: readonly ColumnProperty[];
     readonly declaredAt: Position;

@@ -348,6 +348,7 @@ function toSource(table: Properties["sources"][number]): Source {
         ...(table.database === undefined ? {} : { database: table.database }),
         schema: table.schema,
         identifier: table.identifier,
+        ...(table.freshness === undefined ? {} : { freshness: table.freshness }),
         description: table.description,
         columns: table.columns,
         declaredAt: table.at,

@@ -62,7 +62,26 @@ export interface SnapshotProperties extends Entity<v.InferOutput<typeof snapshot
     readonly file: SourceFile;
 }
 
+/** After so many of a period data is no longer fresh. */
+export interface Threshold {
+    readonly count: number;
+    readonly period: "minute" | "hour" | "day";
+}
+
+/** How fresh a source table must be. At least one of the thresholds is there. */
+export interface Freshness {
+    /** SQL for the time at which a row was loaded. */
+    readonly loadedAtField: string;
+    readonly warnAfter?: Threshold;
+    readonly errorAfter?: Threshold;
+    /** A condition: only these rows are looked at. */
+    readonly filter?: string;
+    readonly loadedAtFieldAt: Position;
+    readonly filterAt: Position;
+}
+
 export interface SourceTable extends Entity {
+    readonly freshness?: Freshness;
     readonly source: string;
     readonly database?: string;
     readonly schema: string;
@@ -243,6 +262,36 @@ const unitTestSchema = v.strictObject({
     ),
 });
 
+const thresholdSchema = v.strictObject({
+    count: v.pipe(v.number(), v.integer("a whole number"), v.minValue(1, "1 or more")),
+    period: v.picklist(["minute", "hour", "day"]),
+});
+const freshnessEntries = {
+    loaded_at_field: v.optional(
+        v.pipe(
+            v.string(),
+            v.description("SQL for the time at which a row was loaded; a timestamp without zone is UTC."),
+        ),
+    ),
+    freshness: v.optional(
+        v.pipe(
+            v.nullable(
+                v.strictObject({
+                    warn_after: v.optional(v.nullable(thresholdSchema)),
+                    error_after: v.optional(v.nullable(thresholdSchema)),
+                    filter: v.optional(v.nullable(v.string())),
+                }),
+            ),
+            v.description(
+                "How old the newest row may be; null switches off what the source says for all of its tables.",
+            ),
+        ),
+    ),
+};
+/** dbt has them below `config:` since its version 1.9, beside it before. */
+const freshnessKeys = { ...freshnessEntries, config: v.optional(v.strictObject(freshnessEntries), {}) };
+type FreshnessKeys = v.InferOutput<v.StrictObjectSchema<typeof freshnessEntries, undefined>>;
+
 /** What a YAML file may hold. */
 export const fileSchema = v.strictObject({
     version: v.optional(v.number()),
@@ -262,7 +311,11 @@ export const fileSchema = v.strictObject({
                 ),
                 schema: v.optional(v.string()),
                 loader: v.optional(v.string()),
-                tables: v.optional(v.array(v.strictObject({ ...entity, identifier: v.optional(v.string()) })), []),
+                ...freshnessKeys,
+                tables: v.optional(
+                    v.array(v.strictObject({ ...entity, ...freshnessKeys, identifier: v.optional(v.string()) })),
+                    [],
+                ),
             }),
         ),
         [],
@@ -364,13 +417,23 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         })),
         seeds: value.seeds.map((item, i) => readEntity(item, item.config, ["seeds", i])),
         sources: value.sources.flatMap((source, s) =>
-            source.tables.map((table, t) => ({
-                ...readEntity(table, {}, ["sources", s, "tables", t]),
-                source: source.name,
-                ...(source.database === undefined ? {} : { database: source.database }),
-                schema: source.schema ?? source.name,
-                identifier: table.identifier ?? table.name,
-            })),
+            source.tables.map((table, t) => {
+                const path = ["sources", s, "tables", t];
+                const entries = readEntity(table, {}, path);
+                const freshness = readFreshness([table, path], [source, ["sources", s]], {
+                    keyAt,
+                    reject: (message) =>
+                        problems.push({ message: `"${source.name}.${table.name}" ${message}`, at: entries.at }),
+                });
+                return {
+                    ...entries,
+                    ...(freshness === undefined ? {} : { freshness }),
+                    source: source.name,
+                    ...(source.database === undefined ? {} : { database: source.database }),
+                    schema: source.schema ?? source.name,
+                    identifier: table.identifier ?? table.name,
+                };
+            }),
         ),
         macros: value.macros.map((macro, i) => ({
             name: macro.name,
@@ -403,6 +466,39 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             at: at(["data_tests", i, "name"]),
             keyAt: (key) => keyAt(["data_tests", i, "config", key]),
         })),
+    };
+}
+
+type Owner = readonly [FreshnessKeys & { readonly config: FreshnessKeys }, Path];
+
+/** As in dbt: the table's own thresholds come before those of its source, one by one. */
+function readFreshness(
+    table: Owner,
+    source: Owner,
+    { keyAt, reject }: { keyAt: (path: Path) => Position; reject: (message: string) => void },
+): Freshness | undefined {
+    const placesOf = ([keys, path]: Owner) => [
+        { keys: keys.config, path: [...path, "config"] },
+        { keys, path },
+    ];
+    const own = placesOf(table).find(({ keys }) => keys.freshness !== undefined);
+    const inherited = placesOf(source).find(({ keys }) => keys.freshness !== undefined);
+    if (own?.keys.freshness === null) return undefined;
+    const { warn_after, error_after, filter } = { ...inherited?.keys.freshness, ...own?.keys.freshness };
+    if (!warn_after && !error_after) return undefined;
+    const field = [...placesOf(table), ...placesOf(source)].find(({ keys }) => keys.loaded_at_field !== undefined);
+    if (field?.keys.loaded_at_field === undefined) {
+        reject("has a freshness, but no loaded_at_field that tells when a row was loaded");
+        return undefined;
+    }
+    const filterOf = own?.keys.freshness?.filter === undefined ? inherited : own;
+    return {
+        loadedAtField: field.keys.loaded_at_field,
+        ...(warn_after ? { warnAfter: warn_after } : {}),
+        ...(error_after ? { errorAfter: error_after } : {}),
+        ...(filter ? { filter } : {}),
+        loadedAtFieldAt: keyAt([...field.path, "loaded_at_field"]),
+        filterAt: keyAt([...(filterOf?.path ?? []), "freshness", "filter"]),
     };
 }
 

@@ -47,7 +47,7 @@ export interface Publication {
 
 const catalog = "shelfmark_publication";
 /** The meta tables that readers get; the memory is the builder's own. */
-const history = ["runs", "nodes", "test_results", "columns", "lineage"];
+const history = ["runs", "nodes", "test_results", "source_freshness", "columns", "lineage"];
 
 /** What became of the wish to publish. */
 export interface Published {

@@ -2,6 +2,7 @@ import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
 import type { Event } from "./events.ts";
+import { type FreshnessResult, type FreshnessStatus, freshnessText } from "./freshness.ts";
 import type { Plan } from "./plan.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
@@ -35,6 +36,20 @@ export function resultLine(result: Result, { index, total }: { index: number; to
         ...(status === "skip" ? [message ?? ""] : [`${seconds.toFixed(2)} s`]),
     ];
     return `${number}  ${paint[status](word.padEnd(5))}  ${kind.padEnd(5)}  ${name}  ${colors.dim(facts.join("  "))}`;
+}
+
+/** `WARN   source openlibrary.search_pages  loaded 9 days ago (2026-11-13T10:00:00.000Z); warn after 7 days` */
+export function freshnessLine(result: FreshnessResult): string {
+    const status = result.status === "runtime error" ? "error" : result.status;
+    return `${paint[status](status.toUpperCase().padEnd(5))}  source  ${result.source}  ${freshnessText(result)}`;
+}
+
+/** dbt's closing line, of source tables. */
+export function freshnessClosingLine(results: readonly FreshnessResult[]): string {
+    const of = (...statuses: FreshnessStatus[]): number =>
+        results.filter(({ status }) => statuses.includes(status)).length;
+    const counts = `PASS=${of("pass")} WARN=${of("warn")} ERROR=${of("error", "runtime error")} TOTAL=${results.length}`;
+    return results.length === 0 ? `No source that is selected has a freshness\nDone. ${counts}` : `Done. ${counts}`;
 }
 
 /** What went wrong with each node that failed or warned: the message, or the first failing rows and where all are. */

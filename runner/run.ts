@@ -43,6 +43,8 @@ export interface RunOptions {
     readonly runId: string;
     /** When the run started: UTC, ISO 8601. */
     readonly startedAt: string;
+    /** Sources that nothing may be made of, each with what is to be said of it. */
+    readonly refused?: ReadonlyMap<string, string>;
     readonly onResult: (result: Result, position: { index: number; total: number }) => void;
     /** Why nothing more is to run after a result, if so: all that follows is skipped, and runs next time. */
     readonly stopAfter: (result: Result) => string | undefined;
@@ -60,6 +62,7 @@ export async function run(database: Database, project: Project, options: RunOpti
     const { graph, plan, onResult } = options;
     const todo = graph.order.filter((node): node is Result["node"] => plan.reasons.has(node.name));
     const blocked = new Map<string, string>();
+    for (const [source, reason] of options.refused ?? []) blockReaders(source, reason, { project, graph, blocked });
     const built = await standingRelations(database, project, options.standing);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
@@ -127,15 +130,26 @@ type Outcome = Omit<Result, "node" | "seconds">;
 
 /** A failed model stops all that reads it. A failed test stops the models that read what it tests, not its other tests. */
 function block({ node, status }: Result, project: Project, graph: Graph, blocked: Map<string, string>): void {
-    const origins = node.kind === "test" ? testedBy(node) : [node.name];
-    for (const origin of origins) {
-        const readers = (graph.children.get(origin) ?? []).filter(
-            (name) => node.kind !== "test" || project.nodes.get(name)?.kind !== "test",
-        );
-        const verb = status === "skip" ? "was skipped" : "failed";
-        const reason = node.kind === "test" ? `${origin} failed its test ${node.name}` : `${origin} ${verb}`;
-        for (const name of reach(graph.children, readers)) if (!blocked.has(name)) blocked.set(name, reason);
+    if (node.kind === "test") {
+        for (const origin of testedBy(node)) {
+            blockReaders(origin, `${origin} failed its test ${node.name}`, { project, graph, blocked });
+        }
+        return;
     }
+    const reason = `${node.name} ${status === "skip" ? "was skipped" : "failed"}`;
+    for (const name of reach(graph.children, graph.children.get(node.name) ?? [])) {
+        if (!blocked.has(name)) blocked.set(name, reason);
+    }
+}
+
+/** Stops what is made of a relation, but not the tests on it. */
+function blockReaders(
+    origin: string,
+    reason: string,
+    { project, graph, blocked }: { project: Project; graph: Graph; blocked: Map<string, string> },
+): void {
+    const readers = (graph.children.get(origin) ?? []).filter((name) => project.nodes.get(name)?.kind !== "test");
+    for (const name of reach(graph.children, readers)) if (!blocked.has(name)) blocked.set(name, reason);
 }
 
 /** What a test passes its verdict on: the node it is declared on, or all that a .sql test reads. */

@@ -35,7 +35,7 @@ export interface Unmatched {
     readonly problem?: string;
 }
 
-/** Selects nodes of a project, sources apart. Never throws: what matches nothing is in `unmatched`. */
+/** Selects nodes of a project. Never throws: what matches nothing is in `unmatched`. */
 export function select(project: Project, graph: Graph, selection: Selection): Selected {
     const { select: wanted, exclude = [], indirectSelection = "eager", past, now } = selection;
     const unmatched: Unmatched[] = [];
@@ -49,7 +49,6 @@ export function select(project: Project, graph: Graph, selection: Selection): Se
     };
     const names = wanted === undefined ? new Set(graph.order.map((node) => node.name)) : expand(wanted);
     for (const name of expand(exclude)) names.delete(name);
-    for (const node of project.nodes.values()) if (node.kind === "source") names.delete(node.name);
     return { names, unmatched };
 }
 

@@ -76,6 +76,17 @@ test("describes every command of the runner and its flags", () => {
     }
 });
 
+test("describes the command below a command", () => {
+    const shared = section("## models");
+    const options = help("runner/cli.ts", "source", "freshness").split("Options:")[1] ?? "";
+    const own = [...options.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1] ?? "");
+    assert.ok(own.length >= 6);
+    for (const flag of own.filter((name) => name !== "--help")) {
+        assert.ok(shared.slice(0, shared.indexOf("### ")).includes(`\`${flag}`), flag);
+    }
+    compare("source freshness", "", section("### source freshness"));
+});
+
 test("names only scripts that package.json has, and all of them", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
         scripts: Record<string, string>;

@@ -432,7 +432,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_sources.yml",
         replace: "      - name: author_pages\n        description",
         by: "      - name: author_pages\n       description",
-        says: ["models/staging/_sources.yml:43:1  sequence item without - indicator"],
+        says: ["models/staging/_sources.yml:45:1  sequence item without - indicator"],
     },
     "a test that is not there": {
         file: "models/staging/_models.yml",
@@ -638,12 +638,28 @@ const mutations: Readonly<Record<string, Mutation>> = {
         by: "{name: reasons, data_type: varchar}",
         says: ['models/staging/stg_quarantine.sql:11:9  unknown column "reason". Did you mean "reasons"?'],
     },
+    "a freshness by a column that is not there": {
+        file: "models/staging/_sources.yml",
+        replace: "loaded_at_field: fetched_at",
+        by: "loaded_at_field: fetchd_at",
+        says: [
+            'models/staging/_sources.yml:31:9  loaded_at_field of "openlibrary.search_pages": unknown column "fetchd_at". Did you mean "fetched_at"?',
+        ],
+    },
+    "a freshness in a period that is none": {
+        file: "models/staging/_sources.yml",
+        replace: "period: day",
+        by: "period: days",
+        says: [
+            'models/staging/_sources.yml:32:44  sources.0.tables.1.freshness.warn_after.period is "days"; expected "minute", "hour", "day"',
+        ],
+    },
     "a source type that is none": {
         file: "models/staging/_sources.yml",
         replace: "{name: reason, data_type: varchar}",
         by: "{name: reason, data_type: varchr}",
         says: [
-            'models/staging/_sources.yml:65:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
+            'models/staging/_sources.yml:67:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
         ],
     },
 };

@@ -65,14 +65,14 @@ for (const [selectors, expected, exclude = ""] of [
     ["mart_e seed", "mart_e no_row seed"],
     ["stg_*,tag:night*", `${relationship} stg_a stg_b unique_stg_b_id`],
     ["mart_[de]", `mart_d mart_e no_row ${relationship}`],
-    ["source:lake+", "mart_e no_row"],
+    ["source:lake+", "lake.fish mart_e no_row"],
     ["source:lake.fish+,resource_type:model", "mart_e no_row"],
     ["resource_type:seed", "seed"],
     ["test_type:singular", "no_row"],
     ["test_type:generic", `${relationship} unique_stg_b_id`],
     ["test_name:unique", "unique_stg_b_id"],
     ["no_row", "no_row"],
-    ["+no_row", "mart_e no_row stg_b unique_stg_b_id"],
+    ["+no_row", "lake.fish mart_e no_row stg_b unique_stg_b_id"],
     ["config.severity:error,stg_b", "unique_stg_b_id"],
 ] as const) {
     test(`selects ${selectors}${exclude === "" ? "" : ` without ${exclude}`}`, async () => {
