@@ -112,6 +112,7 @@ export function withInline(project: Project, sql: string): Project {
             description: "",
             columns: [],
             tags: [],
+            meta: {},
         },
     };
     return { ...project, nodes: new Map([...project.nodes, ["inline", inline]]) };
@@ -209,6 +210,7 @@ function readModels(
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],
                 tags: [...tagList(inherited.tags), ...tagList(own.tags)],
+                meta: { ...declared?.meta, ...own.meta },
                 parents: [],
             },
         ];
@@ -231,6 +233,8 @@ function readSeeds(files: SourceFile[], properties: Properties): Seed[] {
                 publish: config.publish,
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],
+                tags: declared?.tags ?? [],
+                meta: declared?.meta ?? {},
                 parents: [],
             },
         ];
@@ -249,7 +253,11 @@ function toSource(table: Properties["sources"][number]): Source {
         schema: table.schema,
         identifier: table.identifier,
         description: table.description,
+        sourceDescription: table.sourceDescription,
+        loader: table.loader,
         columns: table.columns,
+        tags: table.tags,
+        meta: table.meta,
         declaredAt: table.at,
         parents: [],
     };
