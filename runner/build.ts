@@ -1,19 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
-import { writeCompiled } from "./artifacts.ts";
+import { forgetRunResults, writeCatalog, writeCompiled, writeManifest, writeRunResults } from "./artifacts.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
 import { checkedContent, inputsOf } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import { prepareHistory, recordRun, recordStatus } from "./history.ts";
+import { type Invocation, newInvocation } from "./invocation.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachWork, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan } from "./plan.ts";
-import { failOn } from "./problem.ts";
+import { failOn, ProjectError } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
 import { closingLine, conclusion, count, explanation, resultLine } from "./report.ts";
 import { type Result, run } from "./run.ts";
@@ -52,11 +53,21 @@ export interface Outcome {
  */
 export async function build(command: Command, options: BuildOptions, output: Output): Promise<Outcome> {
     const started = performance.now();
+    const invocation = newInvocation(command, options);
+    if (!options.explain) await forgetRunResults(options);
     const { project, graph } = await loadProject(options);
     const compiled = compile(project, graph);
     writeCompiled(project, graph, compiled);
+    writeManifest(project, graph, { compiled, invocation });
     const names = selectNodes(project, graph, { options, kinds: kindsOf[command], output });
+    const results: Result[] = [];
+    let problems: ProjectError["problems"] = [];
+    const recordResults = (): void => {
+        const seconds = (performance.now() - started) / 1000;
+        if (!options.explain) writeRunResults(project, { invocation, compiled, names, results, problems, seconds });
+    };
     if (names.size === 0) {
+        recordResults();
         output.out(`Nothing to do\n${closingLine([])}`);
         return { ok: true, results: [] };
     }
@@ -68,11 +79,16 @@ export async function build(command: Command, options: BuildOptions, output: Out
         options.signal?.addEventListener("abort", interrupt);
         try {
             return await buildIn(database, {
-                ...{ command, options, output, project, graph, compiled, names, started },
+                ...{ command, options, output, project, graph, compiled, names, started, invocation },
+                onResult: (result) => void results.push(result),
             });
+        } catch (error) {
+            if (error instanceof ProjectError) problems = error.problems;
+            throw error;
         } finally {
             options.signal?.removeEventListener("abort", interrupt);
             database.close();
+            recordResults();
         }
     } finally {
         release();
@@ -89,6 +105,9 @@ interface Job {
     readonly compiled: Compiled;
     readonly names: ReadonlySet<string>;
     readonly started: number;
+    readonly invocation: Invocation;
+    /** Told of each result, whatever comes of the run after it. */
+    readonly onResult: (result: Result) => void;
 }
 
 async function buildIn(database: Database, job: Job): Promise<Outcome> {
@@ -118,6 +137,8 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
                 ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
                 : { reasons: [] };
         if (published.reasons.length > 0) await recordStatus(database, runId, "error");
+        const isNews = hasRun || published.publication !== undefined;
+        await writeCatalog(database, project, { invocation: job.invocation, isNews });
         output.out(conclusion(command, results, published));
         output.out(`Finished ${command} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
         output.out(closingLine(results));
@@ -152,8 +173,9 @@ async function checkOnce(
 }
 
 /** Prints results as they come, and ends the run after the one in which it was interrupted. */
-function teller({ command, options, output }: Job): Parameters<typeof run>[2]["onResult"] {
+function teller({ command, options, output, onResult }: Job): Parameters<typeof run>[2]["onResult"] {
     return (result, position) => {
+        onResult(result);
         // Of tests, only those that found something are news, but to who asked for tests.
         const isQuiet = result.node.kind === "test" && ["pass", "skip"].includes(result.status);
         const isNews = result.status !== "reused" && (!isQuiet || command === "test");

@@ -2,11 +2,12 @@ import { relative, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
-import { writeCompiled } from "./artifacts.ts";
+import { writeCompiled, writeManifest } from "./artifacts.ts";
 import { type Command as BuildCommand, build, checkProject } from "./build.ts";
 import { clean } from "./clean.ts";
 import type { Var } from "./config.ts";
 import { debug } from "./debug.ts";
+import { newInvocation } from "./invocation.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type IndirectSelection, indirectSelections } from "./selectors.ts";
 
@@ -116,8 +117,10 @@ for (const [name, description] of [
 
 command("compile", "check everything and write the SQL of models and tests to artifacts/").action(
     async (flags: SharedFlags) => {
-        const { project, graph, compiled, names } = await checkProject(projectOptions(flags), output);
+        const options = projectOptions(flags);
+        const { project, graph, compiled, names } = await checkProject(options, output);
         writeCompiled(project, graph, compiled);
+        writeManifest(project, graph, { compiled, invocation: newInvocation("compile", options) });
         output.note(
             `Checked ${names.size} nodes; their SQL is in ${relative(".", project.root) || "."}/artifacts/${project.target.name}/compiled`,
         );

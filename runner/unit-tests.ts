@@ -28,7 +28,8 @@ export async function runUnitTests(
         const problems: Problem[] = [];
         for (const test of tests) {
             const message = await difference(database, withFixtures(project, test), { graph, columns, test });
-            if (message !== undefined) problems.push({ message: `unit test "${test.name}": ${message}`, at: test.at });
+            if (message === undefined) continue;
+            problems.push({ message: `unit test "${test.name}": ${message}`, at: test.at, subject: test });
         }
         return problems;
     } finally {
