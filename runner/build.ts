@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
-import { writeCompiled } from "./artifacts.ts";
+import { type Invocation, newInvocation } from "./artifacts/invocation.ts";
+import { forgetRunResults, writeCatalog, writeCompiled, writeManifest, writeRunResults } from "./artifacts/write.ts";
 import { check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
@@ -65,16 +66,26 @@ export interface Outcome {
  */
 export async function build(command: Command, options: BuildOptions, output: Output): Promise<Outcome> {
     const started = performance.now();
+    const invocation = newInvocation(command, options);
+    if (!options.explain) await forgetRunResults(options);
     const { project, graph } = await loadProject(options);
     const compiled = compile(project, graph);
     writeCompiled(project, graph, compiled);
+    writeManifest(project, graph, { compiled, invocation });
     const selected = await selectNodes(project, graph, { options, compiled, kinds: kindsOf[command], output });
-    if (selected.size === 0) {
+    // A sample has nothing to stand on but itself.
+    const names = options.sampleRows === undefined ? selected : withAncestors(selected, project, graph);
+    const results: Result[] = [];
+    let problems: ProjectError["problems"] = [];
+    const recordResults = (): void => {
+        const seconds = (performance.now() - started) / 1000;
+        if (!options.explain) writeRunResults(project, { invocation, compiled, names, results, problems, seconds });
+    };
+    if (names.size === 0) {
+        recordResults();
         output.out(`Nothing to do\n${closingLine([])}`);
         return { ok: true, results: [] };
     }
-    // A sample has nothing to stand on but itself.
-    const names = options.sampleRows === undefined ? selected : withAncestors(selected, project, graph);
     requireSources(project, graph, names);
     const release = takeLock(placesOf(project).lock, command);
     try {
@@ -86,15 +97,19 @@ export async function build(command: Command, options: BuildOptions, output: Out
         const log = new EventLog(project, run.runId);
         try {
             return await buildIn(database, {
-                ...{ run, log, command, options, output, project, graph, compiled, names, started },
+                ...{ run, log, command, options, output, project, graph, compiled, names, started, invocation },
+                onResult: (result) => void results.push(result),
             });
         } catch (error) {
-            if (error instanceof ProjectError)
-                log.write({ type: "refused", problems: error.problems.map(problemRecord) });
+            if (error instanceof ProjectError) {
+                problems = error.problems;
+                log.write({ type: "refused", problems: problems.map(problemRecord) });
+            }
             throw error;
         } finally {
             options.signal?.removeEventListener("abort", interrupt);
             database.close();
+            recordResults();
         }
     } finally {
         release();
@@ -113,6 +128,9 @@ interface Job {
     readonly compiled: Compiled;
     readonly names: ReadonlySet<string>;
     readonly started: number;
+    readonly invocation: Invocation;
+    /** Told of each result, whatever comes of the run after it. */
+    readonly onResult: (result: Result) => void;
 }
 
 async function buildIn(database: Database, job: Job): Promise<Outcome> {
@@ -155,6 +173,8 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
             ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
             : { reasons: [] };
         if (published.reasons.length > 0) await recordStatus(database, runId, "error");
+        const isNews = hasRun || published.publication !== undefined;
+        if (!isSample) await writeCatalog(database, project, { invocation: job.invocation, isNews });
         return conclude(results, published, { ...job, ok });
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
@@ -241,6 +261,7 @@ function tell(event: Event, text: string | undefined, { log, options, output }: 
 }
 
 function tellResult(result: Result, position: { index: number; total: number }, job: Job): void {
+    job.onResult(result);
     // Of tests, only those that found something are news, but to who asked for tests.
     const isQuiet = result.node.kind === "test" && ["pass", "skip"].includes(result.status);
     const isNews = result.status !== "reused" && (!isQuiet || job.command === "test");

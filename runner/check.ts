@@ -53,7 +53,7 @@ export async function check(
             const unreadable = node.kind === "seed" ? seedProblems(node) : [];
             if (unreadable.length > 0) {
                 failed.add(node.name);
-                problems.push(...unreadable);
+                problems.push(...unreadable.map((problem) => ({ ...problem, subject: node })));
                 continue;
             }
             const found = named(node, await checkNode(database, project, node, { compiled, columns, kept }));
@@ -71,7 +71,7 @@ export async function check(
                       ];
             if (!("problem" in found)) columns.set(node.name, found);
             if (wrong.length > 0) failed.add(node.name);
-            problems.push(...wrong);
+            problems.push(...wrong.map((problem) => ({ ...problem, subject: node })));
         }
     } finally {
         await database.run("use memory");

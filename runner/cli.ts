@@ -2,7 +2,8 @@ import { relative, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
-import { writeCompiled } from "./artifacts.ts";
+import { newInvocation } from "./artifacts/invocation.ts";
+import { writeCompiled, writeManifest } from "./artifacts/write.ts";
 import { type Command as BuildCommand, type BuildOptions, build, checkProject } from "./build.ts";
 import { clean } from "./clean.ts";
 import { compile } from "./compile.ts";
@@ -176,8 +177,10 @@ command("verify", "make incremental models anew beside what stands, and show the
 
 command("compile", "check everything and write the SQL of models and tests to artifacts/").action(
     async (flags: SharedFlags) => {
-        const { project, graph, compiled, names } = await checkProject(projectOptions(flags), output);
+        const options = projectOptions(flags);
+        const { project, graph, compiled, names } = await checkProject(options, output);
         writeCompiled(project, graph, compiled);
+        writeManifest(project, graph, { compiled, invocation: newInvocation("compile", options) });
         output.note(
             `Checked ${names.size} nodes; their SQL is in ${relative(".", project.root) || "."}/artifacts/${project.target.name}/compiled`,
         );

@@ -1,6 +1,6 @@
 import type { Materialization, StrictConfig, StrictTarget, Var } from "./config.ts";
 import type { Position, SourceFile } from "./problem.ts";
-import type { Argument, ColumnProperty, Freshness, Severity, UnitTest } from "./properties.ts";
+import type { Argument, ColumnProperty, Freshness, Meta, Severity, UnitTest } from "./properties.ts";
 import type { Template } from "./template.ts";
 
 /** How an incremental model takes in the rows of a run, in dbt's terms. */
@@ -49,6 +49,7 @@ export interface Model {
     /** Where the YAML file names the model; its own file where none does. */
     readonly declaredAt: Position;
     readonly tags: readonly string[];
+    readonly meta: Meta;
     /** What the model reads: names of models, seeds and sources ("openlibrary.search_pages"). */
     readonly parents: readonly string[];
 }
@@ -64,6 +65,8 @@ export interface Seed {
     readonly publish: boolean;
     readonly description: string;
     readonly columns: readonly ColumnProperty[];
+    readonly tags: readonly string[];
+    readonly meta: Meta;
     readonly parents: readonly [];
 }
 
@@ -76,7 +79,12 @@ export interface Source {
     readonly identifier: string;
     readonly freshness?: Freshness;
     readonly description: string;
+    /** Of all tables that the file declares together with this one. */
+    readonly sourceDescription: string;
+    readonly loader: string;
     readonly columns: readonly ColumnProperty[];
+    readonly tags: readonly string[];
+    readonly meta: Meta;
     readonly declaredAt: Position;
     readonly parents: readonly [];
 }

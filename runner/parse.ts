@@ -132,6 +132,7 @@ export function withInline(project: Project, sql: string): Project {
             description: "",
             columns: [],
             tags: [],
+            meta: {},
         },
     };
     return { ...project, nodes: new Map([...project.nodes, ["inline", inline]]) };
@@ -246,6 +247,7 @@ function readModels(
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],
                 tags: [...tagList(inherited.tags), ...tagList(own.tags)],
+                meta: { ...declared?.meta, ...own.meta },
                 parents: [],
             },
         ];
@@ -254,7 +256,7 @@ function readModels(
 
 /** A snapshot as a model that has no SQL of its own. */
 function readSnapshot(
-    { name, relation, config, at, file, description, columns }: Properties["snapshots"][number],
+    { name, relation, config, at, file, description, columns, meta }: Properties["snapshots"][number],
     problems: Problem[],
 ): Model {
     const parent = referenceOf(relation);
@@ -283,6 +285,7 @@ function readSnapshot(
         ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
         description,
         columns,
+        meta: { ...meta, ...config.meta },
         tags: tagList(config.tags),
         parents: parent === undefined ? [] : [parent],
     };
@@ -331,6 +334,8 @@ function readSeeds(files: SourceFile[], properties: Properties): Seed[] {
                 publish: config.publish,
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],
+                tags: declared?.tags ?? [],
+                meta: declared?.meta ?? {},
                 parents: [],
             },
         ];
@@ -350,7 +355,11 @@ function toSource(table: Properties["sources"][number]): Source {
         identifier: table.identifier,
         ...(table.freshness === undefined ? {} : { freshness: table.freshness }),
         description: table.description,
+        sourceDescription: table.sourceDescription,
+        loader: table.loader,
         columns: table.columns,
+        tags: table.tags,
+        meta: table.meta,
         declaredAt: table.at,
         parents: [],
     };

@@ -16,6 +16,8 @@ export interface Position {
 export interface Problem {
     readonly message: string;
     readonly at?: Position;
+    /** The node or unit test that the check found it in. */
+    readonly subject?: object;
     readonly calls?: readonly Position[];
 }
 

@@ -1,12 +1,14 @@
 import * as v from "valibot";
 import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
-import { modelConfigEntries, type Var } from "./config.ts";
+import { modelConfigEntries, tagList, type Var } from "./config.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
 
 // The YAML files beside models, seeds, macros and tests, in dbt's own shape.
 
 export type Severity = "error" | "warn";
+/** Facts of the author's own, which mean nothing to the runner: they are handed on to who reads the manifest. */
+export type Meta = Readonly<Record<string, unknown>>;
 export type Argument = string | number | boolean | readonly (string | number | boolean)[];
 
 /** A data test as it is declared on a model or a column. */
@@ -37,6 +39,8 @@ export interface ColumnProperty {
     readonly dataType?: string;
     /** Whether tests write the name in quotes, because SQL would not take it as it is. */
     readonly isQuoted: boolean;
+    readonly tags: readonly string[];
+    readonly meta: Meta;
     readonly tests: readonly TestProperty[];
     readonly at: Position;
 }
@@ -47,6 +51,8 @@ export interface Entity<Config = unknown> {
     readonly description: string;
     readonly columns: readonly ColumnProperty[];
     readonly tests: readonly TestProperty[];
+    readonly tags: readonly string[];
+    readonly meta: Meta;
     readonly config: Config;
     readonly at: Position;
     /** Where a key of `config` stands; the entity's own place where it does not. */
@@ -83,6 +89,8 @@ export interface Freshness {
 export interface SourceTable extends Entity {
     readonly freshness?: Freshness;
     readonly source: string;
+    readonly sourceDescription: string;
+    readonly loader: string;
     readonly database?: string;
     readonly schema: string;
     readonly identifier: string;
@@ -384,11 +392,15 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         at: at([...path, "name"]),
         keyAt: (key) => keyAt([...path, "config", key]),
         tests: readTests(item, path),
+        tags: tagList(item.tags),
+        meta: item.meta ?? {},
         columns: item.columns.map((column, i) => ({
             name: column.name,
             description: column.description,
             ...(column.data_type === undefined ? {} : { dataType: column.data_type }),
             isQuoted: column.quote ?? false,
+            tags: tagList(column.tags),
+            meta: column.meta ?? {},
             tests: readTests(column, [...path, "columns", i]),
             at: at([...path, "columns", i, "name"]),
         })),
@@ -428,7 +440,11 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
                 return {
                     ...entries,
                     ...(freshness === undefined ? {} : { freshness }),
+                    tags: tagList(source.tags).concat(tagList(table.tags)),
+                    meta: { ...source.meta, ...table.meta },
                     source: source.name,
+                    sourceDescription: source.description,
+                    loader: source.loader ?? "",
                     ...(source.database === undefined ? {} : { database: source.database }),
                     schema: source.schema ?? source.name,
                     identifier: table.identifier ?? table.name,
@@ -462,6 +478,8 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             description: test.description,
             columns: [],
             tests: [],
+            tags: tagList(test.tags),
+            meta: test.meta ?? {},
             config: strictTestConfig(test.config),
             at: at(["data_tests", i, "name"]),
             keyAt: (key) => keyAt(["data_tests", i, "config", key]),
@@ -512,15 +530,18 @@ interface Testable {
     readonly data_tests?: unknown[] | undefined;
     readonly tests?: unknown[] | undefined;
 }
-interface EntityInput extends Testable {
+interface Described {
     readonly name: string;
     readonly description: string;
-    readonly columns: readonly (Testable & {
-        name: string;
-        description: string;
-        data_type?: string | undefined;
-        quote?: boolean | undefined;
-    })[];
+    readonly tags?: string | readonly string[] | undefined;
+    readonly meta?: Meta | undefined;
+}
+interface EntityInput extends Testable, Described {
+    readonly columns: readonly (Testable &
+        Described & {
+            data_type?: string | undefined;
+            quote?: boolean | undefined;
+        })[];
 }
 
 function withTags(config: ModelProperties, tags: v.InferOutput<typeof keys> | undefined): ModelProperties {

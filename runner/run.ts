@@ -19,6 +19,8 @@ export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "
 export interface Result {
     readonly node: Model | Seed | DataTest;
     readonly status: Status;
+    /** ISO 8601, in UTC. */
+    readonly startedAt: string;
     readonly seconds: number;
     /** Rows of a table or seed. */
     readonly rows?: number;
@@ -69,12 +71,12 @@ export async function run(database: Database, project: Project, options: RunOpti
     let stopped: string | undefined;
     for (const [i, node] of todo.entries()) {
         if (stopped !== undefined) {
-            results.push({ node, status: "skip", seconds: 0, message: stopped });
+            results.push({ node, status: "skip", startedAt: new Date().toISOString(), seconds: 0, message: stopped });
             continue;
         }
-        const started = performance.now();
+        const [startedAt, started] = [new Date().toISOString(), performance.now()];
         const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
-        const result: Result = { node, ...outcome, seconds: (performance.now() - started) / 1000 };
+        const result: Result = { node, ...outcome, startedAt, seconds: (performance.now() - started) / 1000 };
         if (node.kind !== "test" && result.status === "success") built.add(node.name);
         const stops = result.status === "error" || result.status === "fail";
         if (stops || (result.status === "skip" && node.kind !== "test")) block(result, project, graph, blocked);
@@ -126,7 +128,7 @@ export function isRun(node: Node): boolean {
     return node.kind !== "source" && !(node.kind === "model" && node.materialized === "ephemeral");
 }
 
-type Outcome = Omit<Result, "node" | "seconds">;
+type Outcome = Omit<Result, "node" | "startedAt" | "seconds">;
 
 /** A failed model stops all that reads it. A failed test stops the models that read what it tests, not its other tests. */
 function block({ node, status }: Result, project: Project, graph: Graph, blocked: Map<string, string>): void {

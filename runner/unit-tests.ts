@@ -29,7 +29,8 @@ export async function runUnitTests(
         const problems: Problem[] = [];
         for (const test of tests) {
             const found = await difference(database, withFixtures(project, test), { graph, columns, test });
-            if (found !== undefined) problems.push({ ...found, message: `unit test "${test.name}": ${found.message}` });
+            if (found === undefined) continue;
+            problems.push({ ...found, message: `unit test "${test.name}": ${found.message}`, subject: test });
         }
         return problems;
     } finally {

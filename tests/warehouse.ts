@@ -44,6 +44,8 @@ export interface Warehouse {
     rows(sql: string): Promise<Row[]>;
     /** Rows of the builder's own file, which has the models that are not published too. */
     workRows(sql: string): Promise<Row[]>;
+    /** What the last build left for other programs: manifest, run_results or catalog. */
+    artifact(name: string): unknown;
     close(): void;
 }
 
@@ -85,6 +87,7 @@ export function openWarehouse({ files = {} }: WarehouseOptions = {}): Warehouse 
         },
         rows: (sql) => readRows(join(folder, "data", "warehouse.duckdb"), sql),
         workRows: (sql) => readRows(join(folder, "data", "work.duckdb"), sql),
+        artifact: (name) => JSON.parse(readFileSync(join(folder, "artifacts", "dev", `${name}.json`), "utf8")),
         close: () => rmSync(folder, { recursive: true }),
     };
 }

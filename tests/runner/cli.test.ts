@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { suite } from "../suite.ts";
@@ -73,6 +73,8 @@ test("compiles to artifacts and prints what was selected", () => {
     const { stdout, status } = run("compile", "--select", "big", "--vars", "{batch: 3}");
     assert.is(stdout, "-- big\nselect count(*) as n from main.numbers where n > 3\n\n");
     assert.ok(existsSync(join(toy.folder, "artifacts/dev/compiled/models/big.sql")));
+    const manifest = JSON.parse(readFileSync(join(toy.folder, "artifacts/dev/manifest.json"), "utf8"));
+    assert.match(manifest.nodes["model.toy.big"].compiled_code, "where n > 3");
     assert.is(status, 0);
 });
 
@@ -145,6 +147,12 @@ test("is interrupted in the middle of a statement, publishes nothing, says where
     assert.is(code, 2);
     assert.is(existsSync(join(slow.folder, "data", "warehouse.duckdb")), false);
     assert.is(existsSync(join(slow.folder, "data", "build.lock")), false);
+    const { results } = JSON.parse(readFileSync(join(slow.folder, "artifacts/dev/run_results.json"), "utf8"));
+    const statuses = results.map((result: { unique_id: string; status: string }) => [result.unique_id, result.status]);
+    assert.equal(statuses, [
+        ["model.toy.quick", "success"],
+        ["model.toy.slow", "error"],
+    ]);
     slow.close();
 });
 
