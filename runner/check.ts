@@ -2,19 +2,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import { type Compiled, relationOf } from "./compile.ts";
-import { type Database, identifier, SqlError } from "./duckdb.ts";
+import { type Column, type Database, identifier, SqlError } from "./duckdb.ts";
+import { sourceInputs } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
 import type { ColumnProperty } from "./properties.ts";
 import { readSeed, seedProblemOf, seedProblems, seedRows } from "./seeds.ts";
-import { parseQuery } from "./syntax.ts";
+import { parseQueries, type Syntax } from "./syntax.ts";
 import { locate, type Rendered } from "./template.ts";
-
-export interface Column {
-    readonly name: string;
-    readonly type: string;
-}
 
 /** The columns of every relation that was checked, by the node's name. */
 export type Columns = ReadonlyMap<string, readonly Column[]>;
@@ -31,40 +27,133 @@ export async function check(
     project: Project,
     { graph, compiled, names }: { graph: Graph; compiled: Compiled; names: Iterable<string> },
 ): Promise<Columns> {
-    const problems: Problem[] = [];
-    const columns = new Map<string, readonly Column[]>();
-    const failed = new Set<string>();
-    const needed = reach(graph.parents, names);
-    await database.run("attach ':memory:' as shelfmark_check");
-    await database.run("use shelfmark_check");
+    const checker = await Checker.open(database);
     try {
-        for (const node of graph.order) {
-            if (!needed.has(node.name)) continue;
-            if (node.parents.some((parent) => failed.has(parent))) {
-                failed.add(node.name);
-                continue;
-            }
-            const unreadable = node.kind === "seed" ? seedProblems(node) : [];
-            if (unreadable.length > 0) {
-                failed.add(node.name);
-                problems.push(...unreadable);
-                continue;
-            }
-            const found = named(node, await checkNode(database, project, node, { compiled, columns }));
-            const wrong =
-                "problem" in found
-                    ? [found.problem]
-                    : [...undocumented(node, found), ...(await breaches(database, node, found))];
-            if (!("problem" in found)) columns.set(node.name, found);
-            if (wrong.length > 0) failed.add(node.name);
-            problems.push(...wrong);
-        }
+        return await checker.check(project, { graph, compiled, names });
     } finally {
-        await database.run("use memory");
-        await database.run("detach shelfmark_check");
+        await checker.close();
     }
-    failOn(problems);
-    return columns;
+}
+
+/** What was found of a node without a mistake. It holds as long as all that it goes by is as it was. */
+interface Sound {
+    readonly basis: string;
+    readonly read: readonly (readonly Column[])[];
+    readonly columns: readonly Column[];
+}
+
+/**
+ * A check that is kept for a project that is checked again and again. What was sound, is as it was, and reads columns that
+ * are as they were, is not asked again.
+ */
+export class Checker {
+    private readonly database: Database;
+    private readonly sound = new Map<string, Sound>();
+    /** The thresholds that DuckDB took, and what it calls types, by their text. */
+    private readonly conditions = new Set<string>();
+    private readonly types = new Map<string, string>();
+
+    private constructor(database: Database) {
+        this.database = database;
+    }
+
+    /** The files that sources live in must be attached to `database`, and stay so. */
+    static async open(database: Database): Promise<Checker> {
+        await database.run("attach ':memory:' as shelfmark_check");
+        return new Checker(database);
+    }
+
+    async close(): Promise<void> {
+        await this.database.run("detach shelfmark_check");
+    }
+
+    /** As {@link check}, of the project as it is now. */
+    async check(
+        project: Project,
+        { graph, compiled, names }: { graph: Graph; compiled: Compiled; names: Iterable<string> },
+    ): Promise<Columns> {
+        const { database, sound, conditions, types } = this;
+        const needed = reach(graph.parents, names);
+        const nodes = graph.order.filter((node) => needed.has(node.name));
+        const bases = new Map(nodes.map((node) => [node.name, basisOf(project, node, compiled)]));
+        // SQL does not tell a name that is gone from a new one in another case, and so the table is no longer its own.
+        for (const name of sound.keys()) if (!project.nodes.has(name)) sound.delete(name);
+        const problems: Problem[] = [];
+        const columns = new Map<string, readonly Column[]>();
+        const failed = new Set<string>();
+        await database.run("use shelfmark_check");
+        try {
+            const news = nodes.filter((node) => sound.get(node.name)?.basis !== bases.get(node.name));
+            const syntaxes = await syntaxesOf(database, news, compiled);
+            for (const node of nodes) {
+                if (node.parents.some((parent) => failed.has(parent))) {
+                    failed.add(node.name);
+                    continue;
+                }
+                const basis = bases.get(node.name) ?? "";
+                const read = node.parents.map((parent) => columns.get(parent) ?? []);
+                const before = sound.get(node.name);
+                if (before?.basis === basis && before.read.every((list, i) => isSame(list, read[i] ?? []))) {
+                    columns.set(node.name, before.columns);
+                    continue;
+                }
+                sound.delete(node.name);
+                const unreadable = node.kind === "seed" ? seedProblems(node) : [];
+                if (unreadable.length > 0) {
+                    failed.add(node.name);
+                    problems.push(...unreadable);
+                    continue;
+                }
+                const facts = { compiled, columns, syntax: syntaxes.get(node.name), conditions };
+                const found = named(node, await checkNode(database, project, node, facts));
+                const wrong =
+                    "problem" in found
+                        ? [found.problem]
+                        : [...undocumented(node, found), ...(await breaches(database, node, { found, types }))];
+                if (!("problem" in found)) columns.set(node.name, found);
+                if (wrong.length > 0) failed.add(node.name);
+                else if (!("problem" in found)) sound.set(node.name, { basis, read, columns: found });
+                problems.push(...wrong);
+            }
+        } finally {
+            await database.run("use memory");
+        }
+        failOn(problems);
+        return columns;
+    }
+}
+
+/** All that the check of a node looks at, but for the columns that it reads. */
+function basisOf(project: Project, node: Node, compiled: Compiled): string {
+    const declared =
+        node.kind === "test" ? [node.warnIf, node.errorIf] : node.columns.map(({ name, dataType }) => [name, dataType]);
+    const own =
+        node.kind === "source"
+            ? [relationOf(node), sourceInputs(project, node.database)]
+            : node.kind === "seed"
+              ? [node.file.text, node.columnTypes, node.delimiter]
+              : [compiled.get(node.name)?.text, relationsRead(node, project)];
+    return JSON.stringify([node.kind, declared, own, node.kind === "model" ? [node.uniqueKey, node.hasContract] : []]);
+}
+
+function isSame(a: readonly Column[], b: readonly Column[]): boolean {
+    return (
+        a === b || (a.length === b.length && a.every(({ name, type }, i) => name === b[i]?.name && type === b[i]?.type))
+    );
+}
+
+/** The syntax of models and tests, by name. */
+async function syntaxesOf(
+    database: Database,
+    nodes: readonly Node[],
+    compiled: Compiled,
+): Promise<ReadonlyMap<string, Syntax>> {
+    const names = nodes.map((node) => node.name).filter((name) => compiled.has(name));
+    const syntaxes = await parseQueries(
+        database,
+        names.map((name) => compiled.get(name)?.text ?? ""),
+    );
+    return new Map(syntaxes.map((syntax, i) => [names[i] ?? "", syntax]));
 }
 
 type Found = readonly Column[] | { readonly problem: Problem };
@@ -83,31 +172,41 @@ function named(node: Node, found: Found): Found {
     return { problem: { message: `test "${node.name}": ${message}`, at: node.declaredAt, ...places } };
 }
 
+interface Facts {
+    readonly compiled: Compiled;
+    /** Of what the node reads. */
+    readonly columns: Columns;
+    /** Of the node's SQL; absent where it was found sound before, with all that it may read. */
+    readonly syntax: Syntax | undefined;
+    /** Thresholds of tests that are known to be sound. */
+    readonly conditions: Set<string>;
+}
+
 async function checkNode(
     database: Database,
     project: Project,
     node: Node,
-    { compiled, columns }: { compiled: Compiled; columns: Columns },
+    { compiled, columns, syntax, conditions }: Facts,
 ): Promise<Found> {
     if (node.kind === "source") return sourceColumns(database, project, node);
     if (node.kind === "seed") return seedColumns(database, project, node);
     const sql = compiled.get(node.name);
     if (sql === undefined) throw new Error(`${node.name} was not compiled`);
-    const mistake = await queryMistake(database, project, node, sql);
+    const mistake = syntax === undefined ? undefined : queryMistake(project, node, { sql, syntax });
     if (mistake !== undefined) return { problem: mistake };
-    const threshold = node.kind === "test" ? await thresholdMistake(database, node) : undefined;
+    const threshold = node.kind === "test" ? await thresholdMistake(database, node, conditions) : undefined;
     if (threshold !== undefined) return { problem: threshold };
-    // `explain` binds too, and unlike a table it takes a test's columns of one name.
-    const before = node.kind === "test" ? "explain\n" : `create table ${identifier(node.name)} as\n`;
-    const after = node.kind === "test" ? "" : "\nwith no data";
+    // A test needs no table: its columns may be two of one name, and nothing reads them.
+    const before = node.kind === "test" ? "" : `create or replace table ${identifier(node.name)} as\n`;
     try {
-        await database.run(`${before}${sql.text}${after}`);
+        if (node.kind === "test") await database.bind(sql.text);
+        else await database.run(`${before}${sql.text}\nwith no data`);
     } catch (error) {
         const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
         return { problem: problemOf(error, sql, { prefix: before.length, known }) };
     }
     if (node.kind === "test") return [];
-    const found = await columnsOf(database, `shelfmark_check.main.${identifier(node.name)}`);
+    const found = await database.columns(`shelfmark_check.main.${identifier(node.name)}`);
     const repeated = await repeatedColumn(database, found, sql);
     if (repeated === undefined) return found;
     const message = `there are two columns "${repeated}": name one of them otherwise`;
@@ -125,11 +224,13 @@ async function repeatedColumn(
     return names.find((name, i) => names.indexOf(name) !== i);
 }
 
-/** `warn_if` and `error_if` are written in SQL too. */
-async function thresholdMistake(database: Database, test: DataTest): Promise<Problem | undefined> {
+/** `warn_if` and `error_if` are written in SQL too. `sound` are those that were asked for before. */
+async function thresholdMistake(database: Database, test: DataTest, sound: Set<string>): Promise<Problem | undefined> {
     for (const [name, condition] of Object.entries({ warn_if: test.warnIf, error_if: test.errorIf })) {
+        if (sound.has(condition)) continue;
         try {
-            await database.run(`explain select (0 ${condition}) and true`);
+            await database.bind(`select (0 ${condition}) and true`);
+            sound.add(condition);
         } catch (error) {
             if (!(error instanceof SqlError)) throw error;
             const message = `${name} is "${condition}"; expected a condition on a count, as in "> 10"`;
@@ -140,18 +241,13 @@ async function thresholdMistake(database: Database, test: DataTest): Promise<Pro
 }
 
 /** A mistake that shows before names are bound: SQL that can't be read, or a table that is not reached through a ref. */
-async function queryMistake(
-    database: Database,
+function queryMistake(
     project: Project,
     node: Model | DataTest,
-    sql: Rendered,
-): Promise<Problem | undefined> {
-    const syntax = await parseQuery(database, sql.text);
+    { sql, syntax }: { sql: Rendered; syntax: Syntax },
+): Problem | undefined {
     if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax), sql);
-    const parents = node.parents.map((name) => project.nodes.get(name)).filter((parent) => parent !== undefined);
-    const allowed = new Set(
-        readable(parents, project).map((parent) => relationOf(parent).replaceAll('"', "").toLowerCase()),
-    );
+    const allowed = new Set(relationsRead(node, project).map((name) => name.replaceAll('"', "").toLowerCase()));
     const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
     if (stray === undefined) return undefined;
     const [, table = stray.name] = /([^.]+)$/.exec(stray.name) ?? [];
@@ -163,11 +259,12 @@ async function queryMistake(
 }
 
 /** The relations that a node's SQL may name: its parents, and those of the ephemeral models written into it. */
-function readable(parents: readonly Node[], project: Project): Node[] {
-    return parents.flatMap((parent) => {
-        if (parent.kind !== "model" || parent.materialized !== "ephemeral") return [parent];
-        const inner = parent.parents.map((name) => project.nodes.get(name)).filter((node) => node !== undefined);
-        return [parent, ...readable(inner, project)];
+function relationsRead(node: Node, project: Project): string[] {
+    return node.parents.flatMap((name) => {
+        const parent = project.nodes.get(name);
+        if (parent === undefined) return [];
+        const isInlined = parent.kind === "model" && parent.materialized === "ephemeral";
+        return [relationOf(parent), ...(isInlined ? relationsRead(parent, project) : [])];
     });
 }
 
@@ -190,12 +287,6 @@ export function problemOf(
     return { message: `unknown column "${name}".${remedy}`, ...place };
 }
 
-/** The columns of a relation that stands in the database. @throws SqlError */
-export async function columnsOf(database: Database, relation: string): Promise<Column[]> {
-    const rows = await database.rows(`describe ${relation}`);
-    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
-}
-
 async function sourceColumns(database: Database, project: Project, source: Source): Promise<Found> {
     const relation = relationOf(source);
     const file = source.database === undefined ? undefined : project.target.attach[source.database];
@@ -206,7 +297,7 @@ async function sourceColumns(database: Database, project: Project, source: Sourc
     }
     if (file !== undefined && !existsSync(join(project.root, file))) return declaredColumns(database, source, file);
     try {
-        return await columnsOf(database, relation);
+        return await database.columns(relation);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         const where = file === undefined ? "" : ` in ${file}`;
@@ -233,20 +324,20 @@ async function declaredColumns(database: Database, source: Source, file: string)
         if (!(error instanceof SqlError)) throw error;
         return { problem: { message: `source "${source.name}": ${error.message}`, at: source.declaredAt } };
     }
-    return columnsOf(database, relation);
+    return database.columns(relation);
 }
 
 /** A seed is read whole: its values are its author's too, and a row that is lost on the way is a mistake. */
 async function seedColumns(database: Database, project: Project, seed: Seed): Promise<Found> {
     const relation = `shelfmark_check.main.${identifier(seed.name)}`;
     try {
-        await database.run(`create table ${relation} as select * from ${readSeed(project, seed)}`);
+        await database.run(`create or replace table ${relation} as select * from ${readSeed(project, seed)}`);
     } catch (error) {
         if (!(error instanceof SqlError)) throw error;
         return { problem: seedProblemOf(error, seed) };
     }
     const [there, read] = [seedRows(seed), Number(await database.value(`select count(*) from ${relation}`))];
-    if (there === read) return columnsOf(database, relation);
+    if (there === read) return database.columns(relation);
     const message = `DuckDB reads ${read} rows of the ${there} that the file has`;
     return { problem: { message, at: { file: seed.file, offset: 0 } } };
 }
@@ -268,7 +359,11 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
 }
 
 /** Where a model with an enforced contract is not what it declares: columns too many, without a type, of another type. */
-async function breaches(database: Database, node: Node, found: readonly Column[]): Promise<Problem[]> {
+async function breaches(
+    database: Database,
+    node: Node,
+    { found, types }: { found: readonly Column[]; types: Map<string, string> },
+): Promise<Problem[]> {
     if (node.kind !== "model" || !node.hasContract) return [];
     const declared = new Map(node.columns.map((column) => [column.name.toLowerCase(), column]));
     const problems: Problem[] = [];
@@ -280,7 +375,8 @@ async function breaches(database: Database, node: Node, found: readonly Column[]
         } else if (column.dataType === undefined) {
             problems.push({ message: `the contract needs a data_type of "${name}", which is ${type}`, at: column.at });
         } else {
-            const wanted = await canonicalType(database, column.dataType);
+            const wanted = types.get(column.dataType) ?? (await canonicalType(database, column.dataType));
+            if (wanted !== undefined) types.set(column.dataType, wanted);
             if (wanted === type) continue;
             const is = wanted === undefined ? "which is no type" : `but it is ${type}`;
             problems.push({ message: `the contract says that "${name}" is ${column.dataType}, ${is}`, at: column.at });

@@ -1,8 +1,8 @@
-import type { Column, Columns } from "./check.ts";
+import type { Columns } from "./check.ts";
 import { compile } from "./compile.ts";
 import { csvRecords } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
-import { type Database, identifier, literal, type Row, SqlError, type Value } from "./duckdb.ts";
+import { type Column, type Database, identifier, literal, type Row, SqlError, type Value } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
