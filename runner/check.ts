@@ -78,33 +78,34 @@ export class Checker {
         const bases = new Map(nodes.map((node) => [node.name, basisOf(project, node, compiled)]));
         // SQL does not tell a name that is gone from a new one in another case, and so the table is no longer its own.
         for (const name of sound.keys()) if (!project.nodes.has(name)) sound.delete(name);
-        const problems: Problem[] = [];
+        const problems = new Map<Node, readonly Problem[]>();
         const columns = new Map<string, readonly Column[]>();
         const failed = new Set<string>();
+        const isBlocked = (node: Node): boolean => node.parents.some((parent) => failed.has(parent));
+        const news = nodes.filter((node) => sound.get(node.name)?.basis !== bases.get(node.name));
         await database.run("use shelfmark_check");
         try {
-            const news = nodes.filter((node) => sound.get(node.name)?.basis !== bases.get(node.name));
             const syntaxes = await syntaxesOf(database, news, compiled);
-            for (const node of nodes) {
-                if (node.parents.some((parent) => failed.has(parent))) {
+            const visit = async (node: Node, isBound = false): Promise<void> => {
+                if (isBlocked(node)) {
                     failed.add(node.name);
-                    continue;
+                    return;
                 }
                 const basis = bases.get(node.name) ?? "";
                 const read = node.parents.map((parent) => columns.get(parent) ?? []);
                 const before = sound.get(node.name);
                 if (before?.basis === basis && before.read.every((list, i) => isSame(list, read[i] ?? []))) {
                     columns.set(node.name, before.columns);
-                    continue;
+                    return;
                 }
                 sound.delete(node.name);
                 const unreadable = node.kind === "seed" ? seedProblems(node) : [];
                 if (unreadable.length > 0) {
                     failed.add(node.name);
-                    problems.push(...unreadable);
-                    continue;
+                    problems.set(node, unreadable);
+                    return;
                 }
-                const facts = { compiled, columns, syntax: syntaxes.get(node.name), conditions };
+                const facts = { compiled, columns, syntax: syntaxes.get(node.name), conditions, isBound };
                 const found = named(node, await checkNode(database, project, node, facts));
                 const wrong =
                     "problem" in found
@@ -113,12 +114,19 @@ export class Checker {
                 if (!("problem" in found)) columns.set(node.name, found);
                 if (wrong.length > 0) failed.add(node.name);
                 else if (!("problem" in found)) sound.set(node.name, { basis, read, columns: found });
-                problems.push(...wrong);
-            }
+                problems.set(node, wrong);
+            };
+            for (const node of nodes) if (node.kind !== "test") await visit(node);
+            // Nothing reads a test: all can wait until many can be bound together.
+            const ready = news.filter(
+                (node) => node.kind === "test" && !isBlocked(node) && syntaxes.get(node.name)?.ok,
+            );
+            const bound = await boundTogether(database, ready, compiled);
+            for (const node of nodes) if (node.kind === "test") await visit(node, bound.has(node.name));
         } finally {
             await database.run("use memory");
         }
-        failOn(problems);
+        failOn(nodes.flatMap((node) => problems.get(node) ?? []));
         return columns;
     }
 }
@@ -156,6 +164,27 @@ async function syntaxesOf(
     return new Map(syntaxes.map((syntax, i) => [names[i] ?? "", syntax]));
 }
 
+/** The names of those tests that DuckDB binds as one query: 20 at a time take it 0.15 ms each, alone 0.35. */
+async function boundTogether(
+    database: Database,
+    tests: readonly Node[],
+    compiled: Compiled,
+): Promise<ReadonlySet<string>> {
+    const bound = new Set<string>();
+    for (let i = 0; i < tests.length; i += 20) {
+        const some = tests.slice(i, i + 20).map((test) => test.name);
+        const queries = some.map((name) => `select 1 from (\n${compiled.get(name)?.text}\n)`);
+        try {
+            await database.bind(queries.join("\nunion all\n"));
+            for (const name of some) bound.add(name);
+        } catch (error) {
+            // Each is bound by itself then, which tells which of them is wrong, and where.
+            if (!(error instanceof SqlError)) throw error;
+        }
+    }
+    return bound;
+}
+
 type Found = readonly Column[] | { readonly problem: Problem };
 
 /** A problem always has a place; what a generic test was given stands in the YAML file, and so do its mistakes. */
@@ -180,13 +209,15 @@ interface Facts {
     readonly syntax: Syntax | undefined;
     /** Thresholds of tests that are known to be sound. */
     readonly conditions: Set<string>;
+    /** Whether it was bound already, without a mistake. */
+    readonly isBound: boolean;
 }
 
 async function checkNode(
     database: Database,
     project: Project,
     node: Node,
-    { compiled, columns, syntax, conditions }: Facts,
+    { compiled, columns, syntax, conditions, isBound }: Facts,
 ): Promise<Found> {
     if (node.kind === "source") return sourceColumns(database, project, node);
     if (node.kind === "seed") return seedColumns(database, project, node);
@@ -199,8 +230,8 @@ async function checkNode(
     // A test needs no table: its columns may be two of one name, and nothing reads them.
     const before = node.kind === "test" ? "" : `create or replace table ${identifier(node.name)} as\n`;
     try {
-        if (node.kind === "test") await database.bind(sql.text);
-        else await database.run(`${before}${sql.text}\nwith no data`);
+        if (node.kind === "test" && !isBound) await database.bind(sql.text);
+        if (node.kind === "model") await database.run(`${before}${sql.text}\nwith no data`);
     } catch (error) {
         const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
         return { problem: problemOf(error, sql, { prefix: before.length, known }) };

@@ -126,10 +126,13 @@ export class Database {
         }
     }
 
-    /** The names of a query's columns as the query gives them, repeated ones included. @throws SqlError */
+    /** The names of a query's columns as the query gives them, repeated ones included; it is not run. @throws SqlError */
     async columnNames(sql: string): Promise<readonly string[]> {
         try {
-            return (await this.connection.runAndReadAll(sql)).columnNames();
+            const statement = await this.connection.prepare(sql);
+            const names = Array.from({ length: statement.columnCount }, (_, i) => statement.columnName(i));
+            statement.destroySync();
+            return names;
         } catch (error) {
             throw toSqlError(error, sql);
         }
