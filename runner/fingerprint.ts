@@ -64,7 +64,7 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
 }
 
 /** What the file of a source holds is taken for unchanged while its size, time and place are: it is only ever replaced. */
-function sourceInputs(project: Project, database: string | undefined): Inputs {
+export function sourceInputs(project: Project, database: string | undefined): Inputs {
     const file = database === undefined ? undefined : project.target.attach[database];
     if (file === undefined) return {};
     const path = join(project.root, file);

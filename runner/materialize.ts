@@ -1,6 +1,6 @@
 import type { NodeSql } from "./compile.ts";
 import { relationOf, windowStart } from "./compile.ts";
-import { type Column, columnsOf, type Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { alterTable, schemaChange, takeIn } from "./incremental.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
@@ -102,7 +102,7 @@ async function goOn(
                 before: `create temp table shelfmark_increment as\n${around.before}`,
                 sql: text,
             });
-            const made = await columnsOf(database, increment);
+            const made = await database.columns(increment);
             if (model.snapshot === undefined) {
                 const change = schemaChange(model, { kept, made });
                 if (typeof change === "string") throw new SqlError(change, {});

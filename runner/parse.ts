@@ -102,7 +102,7 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
         ),
     );
     const tests = [...sourceTests, ...instances, ...singular];
-    const nodes = unique<Node>([...models, ...seeds, ...sources, ...tests], problems);
+    const nodes = unique<Node>([...models, ...snapshots, ...seeds, ...sources, ...tests], problems);
     rejectUnknownTests(properties, singular, problems);
     rejectUnknownInputs(properties.unitTests, { relations: nodes, vars }, problems);
     rejectUnknownFolders(config.models, folderTree(root, "models"), problems);

@@ -16,7 +16,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
-import { columnsOf, type Database, identifier, literal } from "./duckdb.ts";
+import { type Database, identifier, literal } from "./duckdb.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import { readLineage, recordColumns } from "./history.ts";
@@ -232,7 +232,7 @@ async function writeExports(
         const query = `from ${relation} order by ${key}`;
         const rows = Number(await database.value(`select count(*) from ${relation}`));
         const contract = createHash("sha256")
-            .update(JSON.stringify(await columnsOf(database, relation)))
+            .update(JSON.stringify(await database.columns(relation)))
             .digest("hex");
         const formats = {
             csv: "format csv, header",

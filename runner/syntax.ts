@@ -18,8 +18,23 @@ export type Syntax =
 const unseenReaders =
     /^(query|query_table|read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres_scan|iceberg_scan|delta_scan)$/;
 
-/** Parses a query with DuckDB's own parser, without binding it. */
-export async function parseQuery(database: Database, sql: string): Promise<Syntax> {
+/** How many queries are sent to be parsed at a time: one by one, each costs a round trip of 0.5 ms. */
+const batch = 100;
+
+/** Parses queries with DuckDB's own parser, without binding them; the answers are in the order of the queries. */
+export async function parseQueries(database: Database, queries: readonly string[]): Promise<Syntax[]> {
+    const all: Syntax[] = [];
+    for (let i = 0; i < queries.length; i += batch) {
+        const some = queries.slice(i, i + batch);
+        const parsed = await database.rows(
+            `select json_serialize_sql(query)::varchar as tree from (values ${some.map((sql) => `(${literal(sql)})`).join(", ")}) as queries(query)`,
+        );
+        all.push(...some.map((sql, k) => syntaxOf(sql, String(parsed[k]?.tree))));
+    }
+    return all;
+}
+
+function syntaxOf(sql: string, tree: string): Syntax {
     if (sql === "") return { ok: false, message: "there is no query in this file", offset: undefined };
     const second = secondStatement(sql);
     if (second !== undefined) {
@@ -29,7 +44,7 @@ export async function parseQuery(database: Database, sql: string): Promise<Synta
             offset: second,
         };
     }
-    const result = await serialize(database, sql);
+    const result = JSON.parse(tree) as SerializedSql;
     if (result.error) {
         const offset = result.position === undefined ? undefined : toUtf16(sql, Number(result.position));
         if (result.error_type === "not implemented") {
@@ -193,7 +208,7 @@ function offsetIn(sql: string, location: number | undefined): number | undefined
 }
 
 /** Comments, and quotes of three kinds, in which a semicolon is none. */
-const lexemes = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\s+|[\s\S]/g;
+const lexemes = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\s+|\w+|[\s\S]/g;
 
 /** Where the SQL of a file ends, closing semicolons, comments and white space left out; 0 when there is none. */
 export function endOfStatement(sql: string): number {

@@ -2,7 +2,7 @@ import { PipelineError } from "../common/errors.ts";
 import { check } from "./check.ts";
 import { compareRelations, differenceText } from "./compare.ts";
 import { compile, relationOf } from "./compile.ts";
-import { columnsOf, type Database, SqlError } from "./duckdb.ts";
+import { type Database, SqlError } from "./duckdb.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { readMemory } from "./memory.ts";
 import type { Model } from "./nodes.ts";
@@ -58,7 +58,7 @@ async function difference(
         if (!(error instanceof SqlError)) throw error;
         return `it can't be made anew: ${error.message}`;
     }
-    const [kept, made] = [await columnsOf(database, relationOf(model)), await columnsOf(database, anew)];
+    const [kept, made] = [await database.columns(relationOf(model)), await database.columns(anew)];
     const names = new Set(made.map(({ name }) => name));
     const columns = kept.map(({ name }) => name).filter((name) => names.has(name));
     const key = model.uniqueKey.every((name) => columns.includes(name)) ? model.uniqueKey : [];

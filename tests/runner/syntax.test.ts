@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
 import { Database } from "../../runner/duckdb.ts";
-import { endOfStatement, parseQuery } from "../../runner/syntax.ts";
+import { endOfStatement, parseQueries } from "../../runner/syntax.ts";
 import { suite } from "../suite.ts";
 
 const test = suite("syntax");
@@ -21,7 +21,9 @@ for (const [sql, kept] of [
 async function parsed(sql: string) {
     const database = await Database.open();
     try {
-        return await parseQuery(database, sql);
+        const [syntax] = await parseQueries(database, [sql]);
+        assert.ok(syntax);
+        return syntax;
     } finally {
         database.close();
     }
