@@ -1,14 +1,12 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { rmSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Cost, measure, summary } from "./measure.ts";
+import { copyProject, extraction, standIn } from "./project.ts";
 
 // The main job on a made-up subject: extract it from the stand-in (pace off), then build, test and publish it; then a
 // build that has nothing to do but to publish. Medians.
-
-const root = join(import.meta.dirname, "..");
 
 export async function bench(flags: string[]): Promise<void> {
     const { values } = parseArgs({
@@ -23,9 +21,7 @@ export async function bench(flags: string[]): Promise<void> {
         for (let i = 0; i < Number(values.repeat); i++) {
             const folder = copyProject();
             try {
-                const service = ["--base-url", url, "--contact", "bench@shelfmark.example", "--pace", "off"];
-                const subject = ["--subject", "science_fiction", "--project-dir", folder];
-                costs.extract.push(await measure("extract/cli.ts", [...subject, ...service]));
+                costs.extract.push(await measure("extract/cli.ts", extraction(folder, url)));
                 const build = await measure("runner/cli.ts", ["build", "--project-dir", folder]);
                 costs.build.push(build);
                 phases.check.push(secondsIn(build.stdout, /^Checked .* in ([\d.]+) s/m));
@@ -70,33 +66,4 @@ export async function bench(flags: string[]): Promise<void> {
 
 function secondsIn(text: string, pattern: RegExp): number {
     return Number(pattern.exec(text)?.[1]);
-}
-
-/** The stand-in in a process of its own, so that its work is not counted. */
-async function standIn(works: string): Promise<{ url: string; stop: () => void }> {
-    const args = ["--import", "tsx", "demo/server-cli.ts", "--generate", works];
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
-    const url = await new Promise<string>((resolve, reject) => {
-        let text = "";
-        child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-            text += chunk;
-            const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(text) ?? [];
-            if (found !== undefined) resolve(found);
-        });
-        child.on("close", () => reject(new Error(`the stand-in ended: ${text}`)));
-    });
-    return { url, stop: () => child.kill() };
-}
-
-/** This project in a folder of its own, without anything that it built. */
-function copyProject(): string {
-    const folder = mkdtempSync(join(tmpdir(), "shelfmark-bench-"));
-    for (const name of ["models", "macros", "seeds", "targets", "tests", "pipeline.config.ts", "package.json"]) {
-        cpSync(join(root, name), join(folder, name), {
-            recursive: true,
-            filter: (path) => !/\.test\.ts$|tests\/projects/.test(path),
-        });
-    }
-    if (!existsSync(join(folder, "data"))) mkdirSync(join(folder, "data"));
-    return folder;
 }

@@ -12,29 +12,40 @@ export interface Cost {
     readonly stdout: string;
 }
 
-/** Runs a TypeScript program of this project in a process of its own. @throws when it ends with anything but 0 */
+/** Runs a program of this project in a process of its own, a TypeScript one by tsx. @throws when it ends with anything but 0 */
 export async function measure(program: string, args: readonly string[]): Promise<Cost> {
     const folder = mkdtempSync(join(tmpdir(), "shelfmark-bench-"));
     const report = join(folder, "peak");
     try {
-        const node = ["--import", "tsx", "--import", join(import.meta.dirname, "peak.mjs"), program, ...args];
-        const started = performance.now();
-        const child = spawn(process.execPath, node, {
-            cwd: root,
-            env: { ...process.env, SHELFMARK_BENCH_PEAK: report },
-            stdio: ["ignore", "pipe", "pipe"],
-        });
-        let stdout = "";
-        let stderr = "";
-        child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-        const code = await new Promise((resolve) => child.on("close", resolve));
-        const seconds = (performance.now() - started) / 1000;
-        if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}\n${stdout}${stderr}`);
+        const loader = program.endsWith(".ts") ? ["--import", "tsx"] : [];
+        const peak = ["--import", join(import.meta.dirname, "peak.mjs")];
+        const env = { SHELFMARK_BENCH_PEAK: report };
+        const { seconds, stdout } = await time(process.execPath, [...loader, ...peak, program, ...args], env);
         return { seconds, peakMb: Number(readFileSync(report, "utf8")) / 1024, stdout };
     } finally {
         rmSync(folder, { recursive: true });
     }
+}
+
+/** Runs any program in this project's folder. @throws when it ends with anything but 0 */
+export async function time(
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+): Promise<{ seconds: number; stdout: string }> {
+    const started = performance.now();
+    const child = spawn(program, args, {
+        cwd: root,
+        env: { ...process.env, ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const code = await new Promise((resolve) => child.on("error", resolve).on("close", resolve));
+    if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}\n${stdout}${stderr}`);
+    return { seconds: (performance.now() - started) / 1000, stdout };
 }
 
 export function median(values: readonly number[]): number {
