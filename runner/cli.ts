@@ -5,11 +5,11 @@ import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { newInvocation } from "./artifacts/invocation.ts";
 import { writeCompiled, writeManifest } from "./artifacts/write.ts";
 import { type Command as BuildCommand, type BuildOptions, build, checkProject } from "./build.ts";
-import { clean } from "./clean.ts";
+import { clean } from "./commands/clean.ts";
+import { debug } from "./commands/debug.ts";
+import type { LineageFormat } from "./commands/lineage.ts";
 import { compile } from "./compile.ts";
 import type { Var } from "./config.ts";
-import { debug } from "./debug.ts";
-import type { LineageFormat } from "./lineage-command.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type IndirectSelection, indirectSelections } from "./selectors.ts";
 
@@ -150,7 +150,7 @@ function runOptions({ failFast, logFormat }: RunFlags): Pick<BuildOptions, "fail
 withRunFlags(
     command("retry", "run again what failed or was skipped in the last run, as that command would", false),
 ).action(async (flags: SharedFlags & RunFlags) => {
-    const { retry } = await import("./retry.ts");
+    const { retry } = await import("./commands/retry.ts");
     const { ok } = await retry({ ...projectOptions(flags), ...runOptions(flags) }, output);
     if (!ok) process.exitCode = 1;
 });
@@ -159,7 +159,7 @@ command("diff", "build without publishing, and show what that would change for r
     .option("--limit <n>", "how many differing rows of each table to show", wholeNumber, 5)
     .addOption(new Option("--output <format>", "how to print").choices(["text", "json"]).default("text"))
     .action(async (flags: SharedFlags & { limit: number; output: "text" | "json" }) => {
-        const { diff } = await import("./diff.ts");
+        const { diff } = await import("./commands/diff.ts");
         const { limit, output: format } = flags;
         const { signal = new AbortController().signal } = runOptions({ logFormat: "text" });
         if (!(await diff({ ...projectOptions(flags), limit, output: format, signal }, output))) process.exitCode = 1;
@@ -169,7 +169,7 @@ command("verify", "make incremental models anew beside what stands, and show the
     .argument("[models...]", "the models; as --select")
     .option("--limit <n>", "how many differing rows of each model to show", wholeNumber, 5)
     .action(async (models: string[], flags: SharedFlags & { limit: number }) => {
-        const { verify } = await import("./verify.ts");
+        const { verify } = await import("./commands/verify.ts");
         const select = [...models, ...(flags.select ?? [])];
         const own = select.length === 0 ? flags : { ...flags, select };
         if (!(await verify({ ...projectOptions(own), limit: flags.limit }, output))) process.exitCode = 1;
@@ -202,7 +202,7 @@ command("ls", "print the names of what a build would take").action(async (flags:
 const source = program.command("source").description("source freshness: say how old the newest rows of sources are");
 command("freshness", "say how old the newest rows of sources are; 1 when one is too old", true, source).action(
     async (flags: SharedFlags) => {
-        const { sourceFreshness } = await import("./source-freshness.ts");
+        const { sourceFreshness } = await import("./commands/source-freshness.ts");
         if (!(await sourceFreshness(projectOptions(flags), output)).ok) process.exitCode = 1;
     },
 );
@@ -212,7 +212,7 @@ command("show", "print rows of a model, a seed or a query, from the models as th
     .option("--limit <n>", "how many rows; -1 for all", wholeNumber, 5)
     .addOption(new Option("--output <format>", "how to print").choices(["table", "json", "csv"]).default("table"))
     .action(async (flags: SharedFlags & { inline?: string; limit: number; output: "table" | "json" | "csv" }) => {
-        const { show } = await import("./show.ts");
+        const { show } = await import("./commands/show.ts");
         const { inline, limit, output: format } = flags;
         const width = process.stdout.isTTY ? process.stdout.columns : undefined;
         const own = inline === undefined ? {} : { inline };
@@ -225,7 +225,7 @@ command("lineage", "print what the columns of a model are made of, down to the s
     .option("--downstream", "what is made of it")
     .addOption(new Option("--output <format>", "how to print").choices(["text", "json", "mermaid"]).default("text"))
     .action(async (name: string, flags: SharedFlags & { downstream?: boolean; output: LineageFormat }) => {
-        const { showLineage } = await import("./lineage-command.ts");
+        const { showLineage } = await import("./commands/lineage.ts");
         const direction = flags.downstream ? "downstream" : "upstream";
         await showLineage(name, { ...projectOptions(flags), direction, format: flags.output }, output);
     });

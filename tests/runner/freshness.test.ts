@@ -2,10 +2,10 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { PipelineError } from "../../common/errors.ts";
+import { sourceFreshness } from "../../runner/commands/source-freshness.ts";
 import { checkFreshness, type FreshnessResult, freshnessText, withFreshness } from "../../runner/freshness.ts";
 import { loadProject } from "../../runner/load.ts";
 import { openSources } from "../../runner/open.ts";
-import { sourceFreshness } from "../../runner/source-freshness.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { debug } from "../../runner/debug.ts";
-import { show } from "../../runner/show.ts";
+import { debug } from "../../runner/commands/debug.ts";
+import { show } from "../../runner/commands/show.ts";
 import { suite } from "../suite.ts";
 import { toyProject } from "./toy.ts";
 

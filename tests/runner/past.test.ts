@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { diff } from "../../runner/diff.ts";
-import { retry } from "../../runner/retry.ts";
-import { verify } from "../../runner/verify.ts";
+import { diff } from "../../runner/commands/diff.ts";
+import { retry } from "../../runner/commands/retry.ts";
+import { verify } from "../../runner/commands/verify.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "../common/errors.ts";
-import { livingHolder } from "../common/lock.ts";
-import { loadProject, type Output, type ProjectOptions } from "./load.ts";
-import { attachWork, openSources, placesOf } from "./open.ts";
-import { currentPublication } from "./publish.ts";
+import { messageOf } from "../../common/errors.ts";
+import { livingHolder } from "../../common/lock.ts";
+import { loadProject, type Output, type ProjectOptions } from "../load.ts";
+import { attachWork, openSources, placesOf } from "../open.ts";
+import { currentPublication } from "../publish.ts";
 
 /** Prints what the project, the target and this machine are, a line each; false when something can't be used. */
 export async function debug(options: ProjectOptions, { out }: Output): Promise<boolean> {

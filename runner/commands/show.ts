@@ -1,14 +1,14 @@
-import { PipelineError } from "../common/errors.ts";
-import { check } from "./check.ts";
-import { compile } from "./compile.ts";
-import type { Database, Row, Value } from "./duckdb.ts";
-import { identifier } from "./duckdb.ts";
-import { buildGraph } from "./graph.ts";
-import { type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import type { Model, Node, Project } from "./nodes.ts";
-import { attachWork, openSources } from "./open.ts";
-import { parse, withInline } from "./parse.ts";
-import { valueText } from "./report.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { check } from "../check.ts";
+import { compile } from "../compile.ts";
+import type { Database, Row, Value } from "../duckdb.ts";
+import { identifier } from "../duckdb.ts";
+import { buildGraph } from "../graph.ts";
+import { type Output, type ProjectOptions, selectNodes } from "../load.ts";
+import type { Model, Node, Project } from "../nodes.ts";
+import { attachWork, openSources } from "../open.ts";
+import { parse, withInline } from "../parse.ts";
+import { valueText } from "../report.ts";
 import { widthOf } from "./width.ts";
 
 export interface ShowOptions extends ProjectOptions {

@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
-import { PipelineError } from "../common/errors.ts";
-import { build } from "./build.ts";
-import { compareRelations, type Difference, differenceText } from "./compare.ts";
-import { compile } from "./compile.ts";
-import { type Column, type Database, identifier, literal } from "./duckdb.ts";
-import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import { type Memory, readMemory } from "./memory.ts";
-import type { Model, Project, Seed } from "./nodes.ts";
-import { attach, attachWork, openSources, placesOf, workCatalog } from "./open.ts";
-import { type Past, readPast } from "./past.ts";
-import { publishedNodes } from "./publishable.ts";
-import { count } from "./report.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { build } from "../build.ts";
+import { compareRelations, type Difference, differenceText } from "../compare.ts";
+import { compile } from "../compile.ts";
+import { type Column, type Database, identifier, literal } from "../duckdb.ts";
+import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
+import { type Memory, readMemory } from "../memory.ts";
+import type { Model, Project, Seed } from "../nodes.ts";
+import { attach, attachWork, openSources, placesOf, workCatalog } from "../open.ts";
+import { type Past, readPast } from "../past.ts";
+import { publishedNodes } from "../publishable.ts";
+import { count } from "../report.ts";
 
 /** How a table that readers know would change. */
 export interface TableDifference {

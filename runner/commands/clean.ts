@@ -1,11 +1,11 @@
 import { existsSync, rmSync } from "node:fs";
 import { relative } from "node:path";
-import { PipelineError } from "../common/errors.ts";
-import { takeLock } from "../common/lock.ts";
-import { loadConfig, loadTarget } from "./config.ts";
-import { Database, literal, type Row } from "./duckdb.ts";
-import type { ProjectOptions } from "./load.ts";
-import { type Places, placesOf } from "./open.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { takeLock } from "../../common/lock.ts";
+import { loadConfig, loadTarget } from "../config.ts";
+import { Database, literal, type Row } from "../duckdb.ts";
+import type { ProjectOptions } from "../load.ts";
+import { type Places, placesOf } from "../open.ts";
 
 /**
  * Removes what a build can make again: the target's artifacts and work file. What was landed or published stays.

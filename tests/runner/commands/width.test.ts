@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
-import { widthOf } from "../../runner/width.ts";
-import { suite } from "../suite.ts";
+import { widthOf } from "../../../runner/commands/width.ts";
+import { suite } from "../../suite.ts";
 
 const test = suite("width");
 

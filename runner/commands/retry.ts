@@ -1,6 +1,6 @@
-import { type BuildOptions, build, type Command, type Outcome } from "./build.ts";
-import { loadProject, type Output } from "./load.ts";
-import { readPast } from "./past.ts";
+import { type BuildOptions, build, type Command, type Outcome } from "../build.ts";
+import { loadProject, type Output } from "../load.ts";
+import { readPast } from "../past.ts";
 
 /** What is left to do of a status, as a selector. */
 const selectors: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { type ShowOptions, show } from "../../runner/show.ts";
-import { suite } from "../suite.ts";
-import { toyProject } from "./toy.ts";
+import { type ShowOptions, show } from "../../../runner/commands/show.ts";
+import { suite } from "../../suite.ts";
+import { toyProject } from "../toy.ts";
 
 const test = suite("show");
 const toy = toyProject({ "models/one.sql": "select 1 as one" });
@@ -66,7 +66,7 @@ test("aligns columns behind wide characters and marks", async () => {
 
 for (const limit of ["abc", "1.5", "", "1e3", "99999999999999999999"]) {
     test(`refuses --limit "${limit}"`, () => {
-        const cli = join(import.meta.dirname, "..", "..", "runner", "cli.ts");
+        const cli = join(import.meta.dirname, "..", "..", "..", "runner", "cli.ts");
         const args = ["--import", "tsx", cli, "show", "-s", "one", "--limit", limit, "--project-dir", toy.folder];
         const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
         assert.is(stderr, `--limit is "${limit}"; expected a whole number\n`);

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { type LineageOptions, showLineage } from "../../runner/lineage-command.ts";
-import { suite } from "../suite.ts";
-import { toyProject } from "./toy.ts";
+import { type LineageOptions, showLineage } from "../../../runner/commands/lineage.ts";
+import { suite } from "../../suite.ts";
+import { toyProject } from "../toy.ts";
 
 const test = suite("lineage-command");
 
@@ -87,7 +87,7 @@ for (const [name, message] of [
     ["totals.totl", '"totals" has no column "totl". Did you mean "total"?'],
 ] as const) {
     test(`refuses ${name} with 2`, () => {
-        const root = join(import.meta.dirname, "..", "..");
+        const root = join(import.meta.dirname, "..", "..", "..");
         const args = ["--import", "tsx", "runner/cli.ts", "lineage", name, "--project-dir", toy.folder];
         const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", cwd: root });
         assert.equal([status, stdout, stderr], [2, "", `${message}\n`]);

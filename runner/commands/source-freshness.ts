@@ -1,11 +1,11 @@
-import { newInvocation } from "./artifacts/invocation.ts";
-import { writeSources } from "./artifacts/write.ts";
-import { check } from "./check.ts";
-import { compile } from "./compile.ts";
-import { checkFreshness, type FreshnessResult, withFreshness } from "./freshness.ts";
-import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import { openSources, requireSources } from "./open.ts";
-import { freshnessClosingLine, freshnessLine } from "./report.ts";
+import { newInvocation } from "../artifacts/invocation.ts";
+import { writeSources } from "../artifacts/write.ts";
+import { check } from "../check.ts";
+import { compile } from "../compile.ts";
+import { checkFreshness, type FreshnessResult, withFreshness } from "../freshness.ts";
+import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
+import { openSources, requireSources } from "../open.ts";
+import { freshnessClosingLine, freshnessLine } from "../report.ts";
 
 /**
  * Prints, and writes to sources.json, how fresh the selected sources are that say how fresh they must be; false when one is too old.

@@ -1,13 +1,13 @@
-import { PipelineError } from "../common/errors.ts";
-import { check } from "./check.ts";
-import { compareRelations, differenceText } from "./compare.ts";
-import { compile, relationOf } from "./compile.ts";
-import { type Database, SqlError } from "./duckdb.ts";
-import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import { readMemory } from "./memory.ts";
-import type { Model } from "./nodes.ts";
-import { attachWork, openSources } from "./open.ts";
-import { count } from "./report.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { check } from "../check.ts";
+import { compareRelations, differenceText } from "../compare.ts";
+import { compile, relationOf } from "../compile.ts";
+import { type Database, SqlError } from "../duckdb.ts";
+import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
+import { readMemory } from "../memory.ts";
+import type { Model } from "../nodes.ts";
+import { attachWork, openSources } from "../open.ts";
+import { count } from "../report.ts";
 
 export interface VerifyOptions extends ProjectOptions {
     /** How many differing rows of each model to show. */

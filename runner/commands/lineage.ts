@@ -1,12 +1,12 @@
-import { PipelineError } from "../common/errors.ts";
-import { didYouMean } from "../common/nearest.ts";
-import { type Columns, check } from "./check.ts";
-import { compile } from "./compile.ts";
-import { reach } from "./graph.ts";
-import { type ColumnRef, type Edge, farEnd, type Lineage, traceLineage, walk, walkable } from "./lineage.ts";
-import { loadProject, type Output, type ProjectOptions } from "./load.ts";
-import type { Project } from "./nodes.ts";
-import { openSources } from "./open.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { didYouMean } from "../../common/nearest.ts";
+import { type Columns, check } from "../check.ts";
+import { compile } from "../compile.ts";
+import { reach } from "../graph.ts";
+import { type ColumnRef, type Edge, farEnd, type Lineage, traceLineage, walk, walkable } from "../lineage.ts";
+import { loadProject, type Output, type ProjectOptions } from "../load.ts";
+import type { Project } from "../nodes.ts";
+import { openSources } from "../open.ts";
 
 export type LineageFormat = "text" | "json" | "mermaid";
 
