@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
+import { impossibleCast } from "./casts.ts";
 import { type Compiled, relationOf } from "./compile.ts";
 import { type Column, type Database, identifier, SqlError } from "./duckdb.ts";
 import { sourceInputs } from "./fingerprint.ts";
@@ -71,6 +72,8 @@ export class Checker {
     /** The files that sources live in must be attached to `database`, and stay so. */
     static async open(database: Database): Promise<Checker> {
         await database.run("attach ':memory:' as shelfmark_check");
+        // The plan as it is before DuckDB drops what is empty anyway.
+        await database.run("set explain_output = 'all'");
         return new Checker(database);
     }
 
@@ -280,9 +283,15 @@ async function checkNode(
             return problemOf(placed, text, { known });
         }
     };
+    const read = node.parents.flatMap((name) => columns.get(name) ?? []);
+    const uncast = async (text: Rendered): Promise<Problem | undefined> => {
+        const found = await impossibleCast(database, text.text, read);
+        return found && problemOf(new SqlError(found.message, found), text);
+    };
     // A test needs no table: its columns may be two of one name, and nothing reads them.
     if (node.kind === "test") {
-        const problem = isBound ? undefined : await bind(sql);
+        const problem =
+            (isBound ? undefined : await bind(sql)) ?? (node.parents.length > 1 ? await uncast(sql) : undefined);
         return problem === undefined ? [] : { problem };
     }
     const untold = node.snapshot === undefined ? undefined : misnamed(node, known).at(0);
@@ -295,7 +304,8 @@ async function checkNode(
     });
     if (unbound !== undefined) return { problem: unbound };
     const made = await database.columns(table);
-    const read = node.parents.flatMap((name) => columns.get(name) ?? []);
+    const miscast = await uncast(sql);
+    if (miscast !== undefined) return { problem: miscast };
     const repeated = repeatedColumn(made, read, sql);
     if (repeated !== undefined) {
         const message = `there are two columns "${repeated}": name one of them otherwise`;

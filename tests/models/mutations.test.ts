@@ -49,6 +49,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
             "models/intermediate/int_author_records.sql:17:24  no function matches the given name and argument types 'date_part(STRING_LITERAL, VARCHAR)'. You might need to add explicit type casts.",
         ],
     },
+    "a date that is joined on a number": {
+        file: "models/intermediate/int_author_records.sql",
+        replace: "on records.run_id = runs.run_id",
+        by: "on records.fetched_at = runs.as_of_year",
+        says: [
+            'models/intermediate/int_author_records.sql:17:45  "as_of_year" is INTEGER, and can\'t become TIMESTAMP, with which it is compared',
+        ],
+    },
     "a time and a number in one expression": {
         file: "models/intermediate/int_books.sql",
         replace: "where publish_year between {{vars.min_year}} and as_of_year + 1",
