@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { problemOf } from "./check.ts";
+import { problemOf } from "./check-node.ts";
 import type { Compiled } from "./compile.ts";
 import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
