@@ -1,8 +1,8 @@
 import type { Column, Database } from "./duckdb.ts";
-import { serializeQueries } from "./syntax.ts";
+import { type Comparison, serializeQueries } from "./syntax.ts";
 
-// DuckDB's binder takes `date = integer` with a cast that there is not: the run fails. The casts show in the plan; that a
-// type can't become the other is known of their families. Those of a union do not show.
+// DuckDB's binder takes `date = integer` with a cast that there is not: the run fails. That a type can't become another is
+// known of their families; which of the two would have to, and that it is so, the plan tells.
 
 /** Types between which DuckDB has no cast; of what has no family nothing is known. */
 function familyOf(type: string): "number" | "time" | "nested" | undefined {
@@ -12,36 +12,39 @@ function familyOf(type: string): "number" | "time" | "nested" | undefined {
 }
 
 /**
- * The first column of a query that would have to be cast to a type that it can't become, which only a run would tell.
- * `explain_output` must be "all". `read` are the columns of all that the query reads; a name that means several things there is left alone.
+ * The first column of a query that is compared with one to whose type it can't be cast, which only a run would tell.
+ * `read` are the columns of all that the query reads; a name that means several things is left alone.
+ * `explain_output` must be "all".
  */
 export async function impossibleCast(
     database: Database,
     sql: string,
-    read: readonly Column[],
+    { comparisons, read }: { comparisons: readonly Comparison[]; read: readonly Column[] },
 ): Promise<{ message: string; offset: number | undefined } | undefined> {
-    if (new Set(read.map(({ type }) => familyOf(type)).filter((family) => family !== undefined)).size < 2)
-        return undefined;
-    const plans = await database.rows(`explain (format json)\n${sql}`);
-    const plan = plans.find(({ explain_key: key }) => key === "logical_plan");
-    for (const [, name = "", type = ""] of String(plan?.explain_value).matchAll(/CAST\(([^()]+?) AS ([^()]+?)\)/g)) {
-        const types = [...new Set(read.filter((column) => column.name === name).map((column) => column.type))];
-        const [own] = types;
-        if (own === undefined || types.length > 1 || !isImpossible(own, type)) continue;
-        if (await isRenamed(database, sql, name)) continue;
-        const message = `"${name}" is ${own}, and can't become ${type}, with which it is compared`;
-        return { message, offset: placeOf(sql, name) };
+    const typeOf = (name: string): string | undefined => {
+        const types = new Set(read.filter((column) => isName(column.name, name)).map((column) => column.type));
+        return types.size === 1 ? [...types][0] : undefined;
+    };
+    for (const sides of comparisons) {
+        const types = sides.map(({ name }) => typeOf(name));
+        const [a, b] = types.map((type) => (type === undefined ? undefined : familyOf(type)));
+        if (a === undefined || b === undefined || a === b) continue;
+        if (await isRenamed(database, sql, sides)) continue;
+        const plans = await database.rows(`explain (format json)\n${sql}`);
+        const plan = String(plans.find(({ explain_key: key }) => key === "logical_plan")?.explain_value);
+        const cast = sides.findIndex(({ name }) => plan.toLowerCase().includes(`cast(${name.toLowerCase()} as `));
+        const [side, type, other] = [sides[cast], types[cast], types[1 - cast]];
+        if (side === undefined || type === undefined || other === undefined) continue;
+        return {
+            message: `"${side.name}" is ${type}, and can't become ${other}, with which it is compared`,
+            offset: side.offset,
+        };
     }
     return undefined;
 }
 
-function isImpossible(from: string, to: string): boolean {
-    const [a, b] = [familyOf(from), familyOf(to)];
-    return a !== undefined && b !== undefined && a !== b;
-}
-
-/** Whether the query gives something else the name of the column. */
-async function isRenamed(database: Database, sql: string, name: string): Promise<boolean> {
+/** Whether the query gives something else the name of one of the columns. */
+async function isRenamed(database: Database, sql: string, sides: Comparison): Promise<boolean> {
     const tree = (await serializeQueries(database, new Map([["", sql]]))).get("") ?? "";
     const lists = [...tree.matchAll(/"(?:column_name_alias|aliases)":(\[[^\]]*\])/g)].flatMap(
         ([, list = "[]"]) => JSON.parse(list) as unknown[],
@@ -49,19 +52,9 @@ async function isRenamed(database: Database, sql: string, name: string): Promise
     const single = [...tree.matchAll(/"alias":("(?:[^"\\]|\\.)*")/g)].map(
         ([, text = '""']) => JSON.parse(text) as unknown,
     );
-    return [...lists, ...single].some((alias) => String(alias).toLowerCase() === name.toLowerCase());
+    return [...lists, ...single].some((alias) => sides.some(({ name }) => isName(String(alias), name)));
 }
 
-/** Where the column is compared; where it stands first, if it is not. */
-function placeOf(sql: string, name: string): number | undefined {
-    const word = `(?:\\w+\\.)?"?${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}"?`;
-    const compared = new RegExp(`\\b${word}\\s*(?:=|<>|!=|in\\b|is\\b)|(?:=|<>|!=)\\s*(?=${word}(?!\\w))`, "i").exec(
-        sql,
-    );
-    if (compared !== null) {
-        const [text] = compared;
-        return compared.index + (/^[=<!]/.test(text) ? text.length : 0);
-    }
-    const first = new RegExp(`\\b${word}(?!\\w)`, "i").exec(sql);
-    return first?.index;
+function isName(a: string, b: string): boolean {
+    return a.toLowerCase() === b.toLowerCase();
 }

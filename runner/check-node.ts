@@ -74,14 +74,14 @@ export async function checkNode(
         }
     };
     const read = node.parents.flatMap((name) => columns.get(name) ?? []);
-    const uncast = async (text: Rendered): Promise<Problem | undefined> => {
-        const found = await impossibleCast(database, text.text, read);
-        return found && problemOf(new SqlError(found.message, found), text);
+    const uncast = async (): Promise<Problem | undefined> => {
+        if (syntax?.ok !== true) return undefined;
+        const found = await impossibleCast(database, sql.text, { comparisons: syntax.comparisons, read });
+        return found && problemOf(new SqlError(found.message, found), sql);
     };
     // A test needs no table: its columns may be two of one name, and nothing reads them.
     if (node.kind === "test") {
-        const problem =
-            (isBound ? undefined : await bind(sql)) ?? (node.parents.length > 1 ? await uncast(sql) : undefined);
+        const problem = (isBound ? undefined : await bind(sql)) ?? (await uncast());
         return problem === undefined ? [] : { problem };
     }
     const untold = node.snapshot === undefined ? undefined : misnamed(node, known).at(0);
@@ -94,7 +94,7 @@ export async function checkNode(
     });
     if (unbound !== undefined) return { problem: unbound };
     const made = await database.columns(table);
-    const miscast = await uncast(sql);
+    const miscast = await uncast();
     if (miscast !== undefined) return { problem: miscast };
     const repeated = repeatedColumn(made, read, sql);
     if (repeated !== undefined) {

@@ -12,7 +12,15 @@ export interface TableRead {
 /** What is wrong with a query before any name in it is looked at, or the tables that it reads. */
 export type Syntax =
     | { readonly ok: false; readonly message: string; readonly offset: number | undefined }
-    | { readonly ok: true; readonly reads: readonly TableRead[] };
+    | { readonly ok: true; readonly reads: readonly TableRead[]; readonly comparisons: readonly Comparison[] };
+
+/** Two columns that are compared, by the last part of their names. */
+export type Comparison = readonly [ComparedColumn, ComparedColumn];
+
+export interface ComparedColumn {
+    readonly name: string;
+    readonly offset: number | undefined;
+}
 
 /** Functions that read files, or tables by a name in quotes: what they return would come in unseen. */
 const unseenReaders =
@@ -59,7 +67,7 @@ function syntaxOf(sql: string, tree: string): Syntax {
     }
     const reads: TableRead[] = [];
     collectReads(result.statements?.[0]?.node, new Set(), sql, reads);
-    return { ok: true, reads };
+    return { ok: true, reads, comparisons: comparisonsIn(result.statements, sql) };
 }
 
 /**
@@ -180,6 +188,19 @@ export async function repeatedName(database: Database, sql: string, name: string
         if (second !== undefined) return offsetIn(sql, second.query_location);
     }
     return undefined;
+}
+
+function comparisonsIn(statements: unknown, sql: string): Comparison[] {
+    const side = (node: SyntaxNode | undefined): ComparedColumn[] => {
+        const name = node?.type === "COLUMN_REF" ? node.column_names?.at(-1) : undefined;
+        return name === undefined ? [] : [{ name, offset: offsetIn(sql, node?.query_location) }];
+    };
+    return [...nodesOf(statements)].flatMap(({ type, left, right }): Comparison[] => {
+        // Of values, "type" is that of the value, an object.
+        if (typeof type !== "string" || !type.startsWith("COMPARE_")) return [];
+        const [a, b] = [...side(left), ...side(right)];
+        return a === undefined || b === undefined ? [] : [[a, b]];
+    });
 }
 
 function* nodesOf(node: unknown): Generator<SyntaxNode> {

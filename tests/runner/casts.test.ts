@@ -26,7 +26,6 @@ for (const [sql, message] of [
     ],
     ["select 1 as one from {{ref.a}} where n = d", 'models/m.sql:1:38  "n" is INTEGER, and can\'t become DATE, '],
     ["select 1 as one from {{ref.a}} where n = t", 'models/m.sql:1:38  "n" is INTEGER, and can\'t become TIMESTAMP, '],
-    ["select 1 as one from {{ref.a}} where d", 'models/m.sql:1:38  "d" is DATE, and can\'t become BOOLEAN, '],
     ["select 1 as one from {{ref.a}} where l = n", 'models/m.sql:1:42  "n" is INTEGER, and can\'t become INTEGER[], '],
     [
         'select 1 as one from {{ref.a}} join {{ref.b}} on d = "odd name"',
