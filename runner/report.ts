@@ -118,7 +118,8 @@ export function conclusion(
         if (publication.leftBehind !== undefined)
             lines.push(`Old publications could not be removed: ${publication.leftBehind}`);
     } else if (sampleRows !== undefined) {
-        const rows = sampleRows === 0 ? "no rows" : `no more than ${count(sampleRows)} rows`;
+        const rows =
+            sampleRows === 0 ? "no rows" : `no more than ${count(sampleRows)} row${sampleRows === 1 ? "" : "s"}`;
         lines.push(`This ran in memory on ${rows} of each source: nothing was kept, nothing was published`);
     } else if (command === "build" && keepsPublication !== true) {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;

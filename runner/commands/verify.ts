@@ -25,6 +25,10 @@ export async function verify({ limit, ...options }: VerifyOptions, output: Outpu
     const models = graph.order.filter(
         (node): node is Model => node.kind === "model" && selected.has(node.name) && node.incremental !== undefined,
     );
+    if (models.length === 0 && options.select === undefined) {
+        output.out("Nothing to verify: no model is incremental");
+        return true;
+    }
     if (models.length === 0) throw new PipelineError("none of what is selected is an incremental model");
     const database = await openSources(project, { onWait: output.note });
     try {

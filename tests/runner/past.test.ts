@@ -181,6 +181,14 @@ test("diff says that what failed would not be published", async () => {
     toy.close();
 });
 
+test("verify has nothing to do where no model is incremental", async () => {
+    const toy = toyProject(files);
+    const heard = listener();
+    assert.ok(await verify({ projectDir: toy.folder, limit: 5 }, heard));
+    assert.is(heard.said.join(), "Nothing to verify: no model is incremental");
+    toy.close();
+});
+
 test("verify shows where an incremental model is not what a full refresh would make", async () => {
     const toy = toyProject({
         ...files,
