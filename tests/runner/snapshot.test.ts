@@ -240,23 +240,26 @@ for (const config of [
         const state = fc.uniqueArray(row, { selector: ([k]) => k, maxLength: 4 });
         await fc.assert(
             fc.asyncProperty(fc.array(state, { minLength: 2, maxLength: 4 }), async (states) => {
-                const toy = history("9,z,2024-01-01\n", config);
+                const toy = history("9,z,2024-01-01\n", `${config}, publish: false`);
                 try {
+                    const work = "data/work.duckdb";
                     await toy.build();
                     for (const [day, rows] of states.entries()) {
                         await then(toy, rows.map(([k, v]) => `${k},${v},2024-02-0${day + 1}\n`).join(""));
                         const mark = config.includes("new_record") ? " and dbt_is_deleted = 'False'" : "";
                         const inForce = await toy.rows(
-                            `select k, v from h where dbt_valid_to is null${mark} order by k`,
+                            `select k, v from main.h where dbt_valid_to is null${mark} order by k`,
+                            work,
                         );
                         assert.equal(
                             inForce.map((found) => [found.k, found.v]),
                             [...rows].sort(([a], [b]) => a - b),
                         );
                         const overlaps = await toy.rows(
-                            `select 1 from h as a join h as b on a.k = b.k and a.dbt_scd_id < b.dbt_scd_id
+                            `select 1 from main.h as a join main.h as b on a.k = b.k and a.dbt_scd_id < b.dbt_scd_id
                              and a.dbt_valid_from < coalesce(b.dbt_valid_to, timestamp '9999-01-01')
                              and b.dbt_valid_from < coalesce(a.dbt_valid_to, timestamp '9999-01-01')`,
+                            work,
                         );
                         assert.is(overlaps.length, 0);
                     }
