@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
@@ -120,7 +120,9 @@ async function loadDefault<T extends v.GenericSchema>(
 ): Promise<v.InferOutput<T>> {
     let module: { default?: unknown };
     try {
-        module = await import(pathToFileURL(join(root, file)).href);
+        const path = join(root, file);
+        // A module is loaded once an address, and so one that has changed needs another.
+        module = await import(`${pathToFileURL(path).href}?${statSync(path, { bigint: true }).mtimeNs}`);
     } catch (error) {
         throw new PipelineError(`${file}  ${messageOf(error)}`, { cause: error });
     }
