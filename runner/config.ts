@@ -113,16 +113,34 @@ export async function loadTarget(root: string, name: string): Promise<StrictTarg
     return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
 }
 
+interface Module {
+    readonly default?: unknown;
+}
+
+const imported = new Map<string, { readonly mtime: bigint; readonly module: Promise<Module> }>();
+
+/** A module as its file says now: Node itself reads each once for all time, and so does it with what that one imports. */
+function importLatest(path: string): Promise<Module> {
+    const mtime = statSync(path, { bigint: true }).mtimeNs;
+    const known = imported.get(path);
+    if (known?.mtime === mtime) return known.module;
+    const url = pathToFileURL(path).href;
+    const module: Promise<Module> =
+        known === undefined
+            ? import(url)
+            : import("tsx/esm/api").then(({ tsImport }) => tsImport(url, import.meta.url));
+    imported.set(path, { mtime, module });
+    return module;
+}
+
 async function loadDefault<T extends v.GenericSchema>(
     root: string,
     file: string,
     schema: T,
 ): Promise<v.InferOutput<T>> {
-    let module: { default?: unknown };
+    let module: Module;
     try {
-        const path = join(root, file);
-        // A module is loaded once an address, and so one that has changed needs another.
-        module = await import(`${pathToFileURL(path).href}?${statSync(path, { bigint: true }).mtimeNs}`);
+        module = await importLatest(join(root, file));
     } catch (error) {
         throw new PipelineError(`${file}  ${messageOf(error)}`, { cause: error });
     }

@@ -246,10 +246,10 @@ function verdict(
     const { results, publication } = outcome;
     const checked = events.find((event) => event.type === "checked");
     if (checked === undefined) return "Nothing to do";
-    const units = checked.unit_tests === 0 ? "" : `, ${count(checked.unit_tests)} unit tests`;
+    const units = checked.unit_tests === 0 ? "" : ` and ${counted(checked.unit_tests, "unit test")}`;
     const ran = results.filter(({ node, status }) => node.kind !== "test" && status !== "reused");
     const made = ran.map(({ node, status, rows }) => {
-        const fact = status === "success" ? (rows === undefined ? "" : ` (${count(rows)} rows)`) : ` (${status})`;
+        const fact = status === "success" ? (rows === undefined ? "" : ` (${counted(rows, "row")})`) : ` (${status})`;
         return `${node.name}${fact}`;
     });
     const tests = results.filter(({ node }) => node.kind === "test");
@@ -262,19 +262,23 @@ function verdict(
     const why = finished?.reasons.map((reason) => `\n    ${reason}`).join("") ?? "";
     const published =
         publication !== undefined
-            ? `published  ${count(publication.relations.length)} tables and ${count(publication.files.length)} files, run ${publication.runId}`
+            ? `published  ${counted(publication.relations.length, "table")} and ${counted(publication.files.length, "file")}, run ${publication.runId}`
             : !outcome.ok
               ? `published  nothing, what people read is as it was${why}`
               : keepsPublication
                 ? "published  nothing: --no-publish"
                 : "published  nothing new";
     return [
-        `checked    ${count(checked.nodes)} nodes${units} in ${Math.round(checked.seconds * 1000)} ms`,
+        `checked    ${counted(checked.nodes, "node")}${units} in ${Math.round(checked.seconds * 1000)} ms`,
         `ran        ${made.length === 0 ? "nothing" : listed(made, 5)}`,
         `tests      ${tested.length === 0 ? "none" : tested.join(", ")}`,
         ...(wrong === "" ? [] : [wrong]),
         `${published}, ${seconds.toFixed(2)} s`,
     ].join("\n");
+}
+
+function counted(n: number, noun: string): string {
+    return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** `a, b and 3 more` */
