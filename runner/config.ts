@@ -124,13 +124,18 @@ function importLatest(path: string): Promise<Module> {
     const mtime = statSync(path, { bigint: true }).mtimeNs;
     const known = imported.get(path);
     if (known?.mtime === mtime) return known.module;
-    const url = pathToFileURL(path).href;
-    const module: Promise<Module> =
-        known === undefined
-            ? import(url)
-            : import("tsx/esm/api").then(({ tsImport }) => tsImport(url, import.meta.url));
+    const module = importFrom(pathToFileURL(path).href, known !== undefined);
     imported.set(path, { mtime, module });
     return module;
+}
+
+async function importFrom(url: string, isAnew: boolean): Promise<Module> {
+    if (!isAnew) return import(url);
+    const { tsImport } = await import("tsx/esm/api");
+    const module: Module = await tsImport(url, import.meta.url);
+    // Where no package.json says that files are modules, it is within another.
+    const inner = module.default;
+    return typeof inner === "object" && inner !== null && "__esModule" in inner && "default" in inner ? inner : module;
 }
 
 async function loadDefault<T extends v.GenericSchema>(

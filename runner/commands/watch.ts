@@ -48,11 +48,16 @@ export async function watch(options: WatchOptions, output: Output): Promise<void
         }
     } catch (error) {
         // Nothing was going on.
-        if (!(error instanceof Error && error.name === "AbortError")) throw error;
+        if (!isAbort(error)) throw error;
     } finally {
         await changes.close();
         builder.close();
     }
+}
+
+/** Whether it was waiting for something when it was ended. */
+function isAbort(error: unknown): boolean {
+    return error instanceof Error && error.name === "AbortError";
 }
 
 /** The files of a project that have changed and were not asked for yet. */
@@ -191,11 +196,16 @@ class Builder {
             const known = checker === undefined ? {} : { checker };
             return await build("build", { ...options, ...own, ...known }, output);
         } catch (error) {
-            if (options.signal.aborted) throw interruption(error);
-            const isMisuse = error instanceof PipelineError && error.exitCode === 2;
+            // The command line is wrong, or it was interrupted.
+            const isFinal = error instanceof PipelineError && error.exitCode === 2;
+            if (options.signal.aborted) {
+                // It says so itself, or it was waiting for others.
+                if (isFinal || isAbort(error)) throw error;
+                throw new PipelineError("interrupted. What people read is as it was", { exitCode: 2, cause: error });
+            }
             // A file may be gone between being listed and being read.
             const isOutside = error instanceof PipelineError || (error instanceof Error && "syscall" in error);
-            if ((isMisuse && isFirst) || !isOutside) throw error;
+            if ((isFinal && isFirst) || !isOutside) throw error;
             output.note(error.message);
             output.out("Nothing ran, what people read is as it was");
             return undefined;
@@ -227,15 +237,6 @@ class Builder {
         this.checker?.database.close();
         this.checker = undefined;
     }
-}
-
-/** What ends the program when a build was interrupted, wherever it stood. */
-function interruption(error: unknown): unknown {
-    if (error instanceof Error && (error.name === "AbortError" || error instanceof PipelineError)) {
-        const isTold = !(error instanceof PipelineError) || error.exitCode === 2;
-        if (isTold) return error;
-    }
-    return new PipelineError("interrupted. What people read is as it was", { exitCode: 2, cause: error });
 }
 
 /** What a build came to: what was checked, what ran, what the tests said, what was published or why nothing was. */

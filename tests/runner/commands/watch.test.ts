@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { takeLock } from "../../../common/lock.ts";
@@ -200,7 +200,8 @@ test("sees editors that write a file beside it and move that over it", () =>
             assert.match(await listener.verdict(), /models\/b\.sql\n/);
             assert.equal(await toy.rows("select min(next) as n from b"), [{ n: String(1 + added) }]);
         }
-        // Others move the old one away first.
+        // Others move the old one away first, and keep a link to nowhere beside what they have open.
+        symlinkSync("nowhere", join(toy.folder, "models/.#b.sql"));
         renameSync(join(toy.folder, "models/b.sql"), join(toy.folder, "models/b.sql~"));
         toy.write("models/b.sql", "select id + 9 as next from {{ref.a}}");
         assert.match(await listener.verdict(), "ran        b (2 rows)");
