@@ -93,10 +93,9 @@ export async function build(command: Command, options: BuildOptions, output: Out
     requireSources(project, graph, names);
     const release = takeLock(placesOf(project).lock, command);
     try {
-        const kept = options.checker?.database;
-        const database = await openSources(project, {
-            ...{ sampleRows: options.sampleRows, kept, onWait: output.note },
-        });
+        const { sampleRows, checker } = options;
+        const kept = checker?.database;
+        const database = await openSources(project, { sampleRows, kept, onWait: output.note });
         const interrupt = (): void => database.interrupt();
         options.signal?.addEventListener("abort", interrupt);
         const run = { runId: newRunId(), command, startedAt: new Date().toISOString() };

@@ -72,8 +72,6 @@ export async function openSources(
         for (const [name, file] of Object.entries(project.target.attach)) {
             const path = join(project.root, file);
             if (!existsSync(path)) continue;
-            // The check has put what the YAML declares there, while there was no file.
-            if (kept !== undefined) await database.run(`detach database if exists ${identifier(name)}`);
             const catalog = sampleRows === undefined ? name : `shelfmark_all_${name}`;
             await attach(database, `${literal(path)} as ${identifier(catalog)} (read_only)`, { ...options, file });
             if (sampleRows !== undefined) await sample(database, project, { catalog, name, sampleRows });

@@ -185,7 +185,8 @@ class Builder {
         const outcome = await this.attempt({ onEvent }, false);
         if (outcome === undefined) return;
         const seconds = (performance.now() - started) / 1000;
-        output.out(verdict(outcome, { events, seconds, keepsPublication: options.keepsPublication === true }));
+        const keepsPublication = options.keepsPublication === true;
+        output.out(verdict(outcome, { events, seconds, keepsPublication }));
     }
 
     /** Undefined where nothing ran, and was told why. */
@@ -207,7 +208,7 @@ class Builder {
             const isOutside = error instanceof PipelineError || (error instanceof Error && "syscall" in error);
             if ((isFinal && isFirst) || !isOutside) throw error;
             output.note(error.message);
-            output.out("Nothing ran, what people read is as it was");
+            output.out(nothing);
             return undefined;
         }
     }
@@ -239,6 +240,8 @@ class Builder {
     }
 }
 
+const nothing = "published  nothing, what people read is as it was";
+
 /** What a build came to: what was checked, what ran, what the tests said, what was published or why nothing was. */
 function verdict(
     outcome: Outcome,
@@ -263,9 +266,9 @@ function verdict(
     const why = finished?.reasons.map((reason) => `\n    ${reason}`).join("") ?? "";
     const published =
         publication !== undefined
-            ? `published  ${counted(publication.relations.length, "table")} and ${counted(publication.files.length, "file")}, run ${publication.runId}`
+            ? `published  ${counted(publication.relations.length, "table")} and ${counted(publication.files.length, "file")}, run ${publication.runId}, ${seconds.toFixed(2)} s`
             : !outcome.ok
-              ? `published  nothing, what people read is as it was${why}`
+              ? `${nothing}${why}`
               : keepsPublication
                 ? "published  nothing: --no-publish"
                 : "published  nothing new";
@@ -274,7 +277,7 @@ function verdict(
         `ran        ${made.length === 0 ? "nothing" : listed(made, 5)}`,
         `tests      ${tested.length === 0 ? "none" : tested.join(", ")}`,
         ...(wrong === "" ? [] : [wrong]),
-        `${published}, ${seconds.toFixed(2)} s`,
+        published,
     ].join("\n");
 }
 
