@@ -3,7 +3,7 @@ import { PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { type Invocation, newInvocation } from "./artifacts/invocation.ts";
 import { forgetRunResults, writeCatalog, writeCompiled, writeManifest, writeRunResults } from "./artifacts/write.ts";
-import { check } from "./check.ts";
+import { type Checker, check } from "./check.ts";
 import { type Compiled, compile } from "./compile.ts";
 import { type Database, SqlError } from "./duckdb.ts";
 import { type Event, EventLog, finishedEvent, freshnessRecord, nodeRecord, problemRecord } from "./events.ts";
@@ -16,7 +16,7 @@ import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { type Memory, noMemory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
-import { attachScratch, attachWork, openSources, placesOf, requireSources } from "./open.ts";
+import { attachScratch, attachWork, leave, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { failOn, ProjectError } from "./problem.ts";
 import { type Publication, type Published, publishNews } from "./publish.ts";
@@ -49,6 +49,10 @@ export interface BuildOptions extends ProjectOptions {
     readonly logFormat?: "text" | "json" | undefined;
     /** Ends a run: the running statement is interrupted, nothing is published. */
     readonly signal?: AbortSignal;
+    /** Checks and runs on its database, which must have been opened for this target, and is left without any file. */
+    readonly checker?: Checker;
+    /** Told of what happens, in place of its being printed; `text` is the line that people would get for it, if any. */
+    readonly onEvent?: (event: Event, text: string | undefined) => void;
 }
 
 /** What a command came to; `ok` decides the exit code. */
@@ -89,8 +93,9 @@ export async function build(command: Command, options: BuildOptions, output: Out
     requireSources(project, graph, names);
     const release = takeLock(placesOf(project).lock, command);
     try {
-        const { sampleRows } = options;
-        const database = await openSources(project, { sampleRows, onWait: output.note });
+        const { sampleRows, checker } = options;
+        const kept = checker?.database;
+        const database = await openSources(project, { sampleRows, kept, onWait: output.note });
         const interrupt = (): void => database.interrupt();
         options.signal?.addEventListener("abort", interrupt);
         const run = { runId: newRunId(), command, startedAt: new Date().toISOString() };
@@ -108,7 +113,7 @@ export async function build(command: Command, options: BuildOptions, output: Out
             throw error;
         } finally {
             options.signal?.removeEventListener("abort", interrupt);
-            database.close();
+            await leave(database, kept);
             recordResults();
         }
     } finally {
@@ -230,9 +235,13 @@ async function checkOnce(
     const isTraced = [...traced].every(([name, made]) => memory.traced.get(name) === made);
     const isKnown = isTraced && memory.checked.has(content);
     const tests = project.unitTests.filter((test) => names.has(test.model));
+    const { checker } = job.options;
     let edges: readonly Edge[] | undefined;
-    if (!isKnown) {
-        const columns = await check(database, project, { graph, compiled, names, kept });
+    // One that is kept is to know the project before it changes.
+    if (isKnown) await checker?.check(project, { graph, compiled, names, kept });
+    else {
+        const what = { graph, compiled, names, kept };
+        const columns = await (checker === undefined ? check(database, project, what) : checker.check(project, what));
         failOn(await runUnitTests(database, project, { graph, columns, tests }));
         edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
     }
@@ -256,7 +265,8 @@ function tracedModels(project: Project, graph: Graph, names: ReadonlySet<string>
 /** Keeps an event, and prints it: the line that people get for it, if any, or all of it. */
 function tell(event: Event, text: string | undefined, { log, options, output }: Job): void {
     const line = log.write(event);
-    if (options.logFormat === "json") output.out(line);
+    if (options.onEvent !== undefined) options.onEvent(event, text);
+    else if (options.logFormat === "json") output.out(line);
     else if (text !== undefined) output.out(text);
 }
 

@@ -52,7 +52,7 @@ interface Sound {
  * are as they were, is not asked again.
  */
 export class Checker {
-    private readonly database: Database;
+    readonly database: Database;
     private readonly sound = new Map<string, Sound>();
     /** The thresholds that DuckDB took, and what it calls types, by their text. */
     private readonly conditions = new Set<string>();
@@ -62,7 +62,7 @@ export class Checker {
         this.database = database;
     }
 
-    /** The files that sources live in must be attached to `database`, and stay so. */
+    /** The files that sources live in must be attached to `database` whenever it checks. */
     static async open(database: Database): Promise<Checker> {
         await database.run("attach ':memory:' as shelfmark_check");
         // The plan as it is before DuckDB drops what is empty anyway.

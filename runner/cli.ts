@@ -147,6 +147,14 @@ function runOptions({ failFast, logFormat }: RunFlags): Pick<BuildOptions, "fail
     return { failFast, logFormat, signal: interruption.signal };
 }
 
+command("watch", "build, and again whenever a file has changed, until Ctrl-C")
+    .option("--no-publish", "leave what people read as it is")
+    .action(async (flags: SharedFlags & { publish: boolean }) => {
+        const { watch } = await import("./commands/watch.ts");
+        const { signal = new AbortController().signal } = runOptions({ logFormat: "text" });
+        await watch({ ...projectOptions(flags), keepsPublication: !flags.publish, signal }, output);
+    });
+
 withRunFlags(
     command("retry", "run again what failed or was skipped in the last run, as that command would", false),
 ).action(async (flags: SharedFlags & RunFlags) => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
@@ -113,14 +113,39 @@ export async function loadTarget(root: string, name: string): Promise<StrictTarg
     return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
 }
 
+interface Module {
+    readonly default?: unknown;
+}
+
+const imported = new Map<string, { readonly mtime: bigint; readonly module: Promise<Module> }>();
+
+/** A module as its file says now: Node itself reads each once for all time, and so does it with what that one imports. */
+function importLatest(path: string): Promise<Module> {
+    const mtime = statSync(path, { bigint: true }).mtimeNs;
+    const known = imported.get(path);
+    if (known?.mtime === mtime) return known.module;
+    const module = importFrom(pathToFileURL(path).href, known !== undefined);
+    imported.set(path, { mtime, module });
+    return module;
+}
+
+async function importFrom(url: string, isAnew: boolean): Promise<Module> {
+    if (!isAnew) return import(url);
+    const { tsImport } = await import("tsx/esm/api");
+    const module: Module = await tsImport(url, import.meta.url);
+    // Where no package.json says that files are modules, it is within another.
+    const inner = module.default;
+    return typeof inner === "object" && inner !== null && "__esModule" in inner && "default" in inner ? inner : module;
+}
+
 async function loadDefault<T extends v.GenericSchema>(
     root: string,
     file: string,
     schema: T,
 ): Promise<v.InferOutput<T>> {
-    let module: { default?: unknown };
+    let module: Module;
     try {
-        module = await import(pathToFileURL(join(root, file)).href);
+        module = await importLatest(join(root, file));
     } catch (error) {
         throw new PipelineError(`${file}  ${messageOf(error)}`, { cause: error });
     }

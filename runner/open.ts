@@ -43,6 +43,21 @@ export interface OpenOptions {
     readonly patience?: number;
 }
 
+/** Opens DuckDB with what the target lets it have, and nothing attached. */
+export function openEmpty(project: Pick<Project, "root" | "target">): Promise<Database> {
+    const { memoryLimit } = project.target;
+    return Database.open({
+        temp_directory: join(placesOf(project).folder, "work.duckdb.tmp"),
+        ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
+    });
+}
+
+interface SourceOptions extends OpenOptions {
+    readonly sampleRows?: number | undefined;
+    /** One that is kept from build to build, in place of a new one; see {@link leave}. */
+    readonly kept?: Database | undefined;
+}
+
 /**
  * Opens DuckDB with the files of the project's sources attached, read-only. A file that does not exist is left out.
  * With `sampleRows`, sources have no more than so many rows.
@@ -50,14 +65,9 @@ export interface OpenOptions {
  */
 export async function openSources(
     project: Project,
-    { sampleRows, ...options }: OpenOptions & { readonly sampleRows?: number | undefined } = {},
+    { sampleRows, kept, ...options }: SourceOptions = {},
 ): Promise<Database> {
-    const places = placesOf(project);
-    const { memoryLimit } = project.target;
-    const database = await Database.open({
-        temp_directory: join(places.folder, "work.duckdb.tmp"),
-        ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
-    });
+    const database = kept ?? (await openEmpty(project));
     try {
         for (const [name, file] of Object.entries(project.target.attach)) {
             const path = join(project.root, file);
@@ -67,10 +77,20 @@ export async function openSources(
             if (sampleRows !== undefined) await sample(database, project, { catalog, name, sampleRows });
         }
     } catch (error) {
-        database.close();
+        await leave(database, kept);
         throw error;
     }
     return database;
+}
+
+/** Lets go of all files. The database is closed, unless it is the one that is kept, with what it has in memory. */
+export async function leave(database: Database, kept: Database | undefined): Promise<void> {
+    if (database !== kept) return database.close();
+    await database.run("use memory");
+    const files = await database.rows(
+        "select database_name as name from duckdb_databases() where not internal and path is not null",
+    );
+    for (const { name } of files) await database.run(`detach ${identifier(String(name))}`);
 }
 
 /** Puts the first rows of each source table of an attached file under the names that models read them by. */

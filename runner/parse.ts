@@ -26,6 +26,8 @@ export interface ParseOptions {
 
 /** The engine whose folder in macros/ is read beside the macros for all engines. */
 const dialect = "duckdb";
+/** Where the files of a project are. */
+export const projectFolders: readonly string[] = ["models", "seeds", "macros", "tests"];
 const builtInTests = join(import.meta.dirname, "generic-tests");
 const nameForm = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Of names that become files of their own. */
@@ -45,7 +47,7 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     }
     Object.assign(vars, options.vars);
     const problems: Problem[] = [];
-    const files = ["models", "seeds", "macros", "tests"].flatMap((folder) => readFolder(root, folder));
+    const files = projectFolders.flatMap((folder) => readFolder(root, folder));
     const properties = mergeProperties(
         files.filter((file) => /\.ya?ml$/.test(file.path)).map((file) => readProperties(file, problems)),
     );
@@ -145,12 +147,17 @@ function readFolder(root: string, folder: string): SourceFile[] {
     return readFiles(path, folder, (name) => readFolder(root, `${folder}/${name}`));
 }
 
+/** Whether a file of this name belongs to the project: hidden ones are what editors leave beside what they have open. */
+export function isProjectFile(name: string): boolean {
+    return /^[^.].*\.(sql|ya?ml|csv)$/.test(name);
+}
+
 function readFiles(path: string, prefix: string, inner: (folder: string) => SourceFile[] = () => []): SourceFile[] {
     return readdirSync(path, { withFileTypes: true })
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .flatMap((entry) => {
             if (entry.isDirectory()) return inner(entry.name);
-            if (!/\.(sql|ya?ml|csv)$/.test(entry.name)) return [];
+            if (!isProjectFile(entry.name)) return [];
             return [{ path: `${prefix}/${entry.name}`, text: readFileSync(join(path, entry.name), "utf8") }];
         });
 }

@@ -53,7 +53,7 @@ export function freshnessClosingLine(results: readonly FreshnessResult[]): strin
 }
 
 /** What went wrong with each node that failed or warned: the message, or the first failing rows and where all are. */
-function details(results: readonly Result[]): string {
+export function details(results: readonly Result[]): string {
     return results
         .filter(({ status }) => status === "warn" || status === "fail" || status === "error")
         .map(({ node, status, message, failures = 0, sample = [], stored }) => {
