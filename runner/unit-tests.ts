@@ -2,7 +2,7 @@ import { didYouMean } from "../common/nearest.ts";
 import type { Columns } from "./check.ts";
 import { compareRelations, differenceText } from "./compare.ts";
 import { compile } from "./compile.ts";
-import { csvRecords } from "./csv.ts";
+import { csvObjects } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
 import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
@@ -129,7 +129,7 @@ async function fill(
             throw error;
         }
     }
-    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? fromCsv(rows.text) : rows.rows;
+    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? csvObjects(rows.text) : rows.rows;
     const known = columns.map((column) => column.name);
     const types = new Map(columns.map((column) => [column.name.toLowerCase(), column.type]));
     const named = new Set<string>();
@@ -157,22 +157,12 @@ async function fill(
     return names;
 }
 
-function cast(value: unknown, type: string): string {
-    if (value === null || value === undefined) return "null";
+/** SQL for a value of a YAML file as one of a type. */
+export function cast(value: unknown, type: string): string {
+    if (value === null || value === undefined) return type === "" ? "null" : `cast(null as ${type})`;
     const isNested = typeof value === "object" && !(value instanceof Date);
     const text = value instanceof Date ? value.toISOString() : isNested ? JSON.stringify(value) : String(value);
     return `cast(${literal(text)}${isNested ? "::json" : ""} as ${type})`;
-}
-
-function fromCsv(text: string): Record<string, string | null>[] {
-    const [header, ...records] = [...csvRecords(`${text.trim()}\n`, ",")].map((record) =>
-        record.fields.map((field) => field.text),
-    );
-    return records.map((fields) =>
-        Object.fromEntries(
-            (header ?? []).map((name, i) => [name.trim(), fields[i] === "" ? null : (fields[i] ?? null)]),
-        ),
-    );
 }
 
 const shownDifferences = 10;
