@@ -31,6 +31,8 @@ export interface RecordOptions extends ProjectOptions {
  * made does not pass, as that of a model does whose result changes by itself.
  */
 export async function record(name: string, options: RecordOptions, output: Output): Promise<string> {
+    if (options.limit < 1)
+        throw new PipelineError(`--limit is "${options.limit}"; expected 1 or more`, { exitCode: 2 });
     const { project, graph } = await loadProject(options);
     const model = modelOf(project, name);
     const compiled = compile(project, graph);

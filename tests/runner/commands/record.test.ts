@@ -208,6 +208,7 @@ for (const [model, options, message] of [
     ["joined", { where: "id = -1" }, '"joined" has no rows that meet "id = -1"'],
     ["joined", { where: "idd = 1" }, '--where "idd = 1": '],
     ["joined", { where: "true" }, '"joined" has 270 rows that meet "true": narrow it, or raise --limit, which is 200'],
+    ["joined", { limit: 0 }, '--limit is "0"; expected 1 or more'],
     ["changing", {}, '"changing" makes other rows each time of the same inputs'],
 ] as const) {
     test(`says ${message}`, async () => {
