@@ -14,6 +14,7 @@ import { prepareHistory, type Run, recordLineage, recordRun, recordStatus } from
 import { keptTables, restoreSnapshots } from "./kept.ts";
 import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
+import { macroTestsOf, runMacroTests } from "./macro-tests.ts";
 import { type Memory, noMemory, prepareMemory, recall, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachScratch, attachWork, leave, openSources, placesOf, requireSources } from "./open.ts";
@@ -228,7 +229,8 @@ async function checkOnce(
 ): Promise<Checked> {
     const { project, graph, compiled, names, started } = job;
     const inputs = inputsOf(project, graph, { compiled, engine });
-    const content = checkedContent(project, graph, { inputs, names, kept });
+    const macroTests = macroTestsOf(project, names);
+    const content = checkedContent(project, graph, { inputs, names, kept, macroTests });
     const traced = new Map(
         tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
     );
@@ -242,12 +244,21 @@ async function checkOnce(
     else {
         const what = { graph, compiled, names, kept };
         const columns = await (checker === undefined ? check(database, project, what) : checker.check(project, what));
-        failOn(await runUnitTests(database, project, { graph, columns, tests }));
+        failOn([
+            ...(await runMacroTests(database, project, macroTests)),
+            ...(await runUnitTests(database, project, { graph, columns, tests })),
+        ]);
         edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
     }
     const seconds = (performance.now() - started) / 1000;
     const checked: Event = {
-        ...{ type: "checked", nodes: names.size, unit_tests: tests.length, is_anew: !isKnown, seconds },
+        ...{
+            type: "checked",
+            nodes: names.size,
+            unit_tests: tests.length + macroTests.length,
+            is_anew: !isKnown,
+            seconds,
+        },
         target: project.target.name,
     };
     tell(checked, checkedLine(checked), job);
@@ -326,7 +337,10 @@ export async function checkProject(
     try {
         const columns = await check(database, project, { graph, compiled, names });
         const tests = project.unitTests.filter((test) => names.has(test.model));
-        failOn(await runUnitTests(database, project, { graph, columns, tests }));
+        failOn([
+            ...(await runMacroTests(database, project, macroTestsOf(project, names))),
+            ...(await runUnitTests(database, project, { graph, columns, tests })),
+        ]);
     } finally {
         database.close();
     }

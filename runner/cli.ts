@@ -227,6 +227,17 @@ command("show", "print rows of a model, a seed or a query, from the models as th
         await show({ ...projectOptions(flags), ...own, limit, output: format, width }, output);
     });
 
+command("record", "print a unit test of a model, made of real rows", false)
+    .argument("<model>", "the model; its SQL is run on its parents as they were last built")
+    .option("--where <sql>", "a condition on the model's columns (default: its first 3 rows)")
+    .option("--limit <n>", "how many rows of an input, or of the model, at most", wholeNumber, 200)
+    .option("--name <name>", "the unit test's name")
+    .action(async (model: string, flags: SharedFlags & { where?: string; limit: number; name?: string }) => {
+        const { record } = await import("./commands/record.ts");
+        const { where, limit, name } = flags;
+        output.out(await record(model, { ...projectOptions(flags), where, limit, name }, output));
+    });
+
 command("lineage", "print what the columns of a model are made of, down to the sources", false)
     .argument("<column>", "a model, seed or source, or one of its columns: dim_books, dim_books.title")
     .addOption(new Option("--upstream", "what it is made of (the default)").conflicts("downstream"))

@@ -1,19 +1,11 @@
 import { referenceOf } from "./data-tests.ts";
 import { identifier, literal } from "./duckdb.ts";
 import type { Graph } from "./graph.ts";
-import type { DataTest, Model, Node, Project } from "./nodes.ts";
+import type { DataTest, Macro, Model, Node, Project } from "./nodes.ts";
+import type { Position } from "./problem.ts";
 import type { Argument } from "./properties.ts";
 import { endOfStatement } from "./syntax.ts";
-import {
-    concatenate,
-    fromSource,
-    type Rendered,
-    render,
-    type Scope,
-    slice,
-    type Template,
-    tagsOf,
-} from "./template.ts";
+import { callOf, concatenate, fromSource, type Rendered, render, type Scope, slice, tagsOf } from "./template.ts";
 
 /** The SQL of a model or test. Where an incremental run of the model reads something else, `increment` is that. */
 export interface NodeSql extends Rendered {
@@ -74,11 +66,7 @@ function scopeOf(node: Model | DataTest, project: Project, isIncremental: boolea
     };
     return {
         isIncremental,
-        macro: (name) => {
-            const macro = project.macros.get(name);
-            if (macro === undefined) throw new Error(`macro ${name} was not checked`);
-            return macro as { template: Template; parameters: readonly string[] };
-        },
+        macro: (name) => macroOf(project, name),
         value: (name, at) => {
             const [kind = "", ...rest] = name.split(".");
             if (kind === "vars") return String(project.vars[rest.join(".")]);
@@ -94,6 +82,25 @@ function scopeOf(node: Model | DataTest, project: Project, isIncremental: boolea
             );
         },
     };
+}
+
+function macroOf(project: Project, name: string): Macro {
+    const macro = project.macros.get(name);
+    if (macro === undefined) throw new Error(`macro ${name} was not checked`);
+    return macro;
+}
+
+/** The SQL of one call of a macro, as if it stood at a place; `args` is the SQL of each argument by its name. */
+export function compileCall(
+    project: Project,
+    name: string,
+    { args, at }: { args: Readonly<Record<string, string>>; at: Position },
+): Rendered {
+    return render(callOf(name, macroOf(project, name).parameters, at), {
+        isIncremental: false,
+        macro: (other) => macroOf(project, other),
+        value: (value) => args[value] ?? String(project.vars[value.replace(/^vars\./, "")]),
+    });
 }
 
 /** The query for the time from which on a windowed model is made anew. */

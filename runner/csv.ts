@@ -75,3 +75,15 @@ function fieldEnd(text: string, offset: number, delimiter: string): number {
     while (at < text.length && text[at] !== "\n" && text[at] !== "\r" && !text.startsWith(delimiter, at)) at++;
     return at;
 }
+
+/** The rows of a CSV text with a header, by column; an empty field is null. */
+export function csvObjects(text: string): Record<string, string | null>[] {
+    const [header, ...records] = [...csvRecords(`${text.trim()}\n`, ",")].map((record) =>
+        record.fields.map((field) => field.text),
+    );
+    return records.map((fields) =>
+        Object.fromEntries(
+            (header ?? []).map((name, i) => [name.trim(), fields[i] === "" ? null : (fields[i] ?? null)]),
+        ),
+    );
+}

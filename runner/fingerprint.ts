@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Compiled } from "./compile.ts";
+import { type Compiled, compileCall } from "./compile.ts";
 import type { Column } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Descriptions } from "./lineage.ts";
 import type { Model, Node, Project, Seed } from "./nodes.ts";
+import type { MacroTest } from "./properties.ts";
 
 /**
  * All that a node's result depends on, each part under the words that a person would use for it: `its SQL`, `stg_works`,
@@ -96,11 +97,13 @@ export function checkedContent(
         inputs,
         names,
         kept,
+        macroTests,
     }: {
         inputs: ReadonlyMap<string, Inputs>;
         names: ReadonlySet<string>;
         /** The columns of tables that go on from what stands. */
         kept: ReadonlyMap<string, readonly Column[]>;
+        macroTests: readonly MacroTest[];
     },
 ): string {
     const needed = reach(graph.parents, names);
@@ -118,7 +121,12 @@ export function checkedContent(
             ...{ name, model, expected, vars },
             given: given.map(({ input, rows }) => [input, rows]),
         }));
-    return hash(JSON.stringify([described, tests, [...kept]]));
+    const calls = macroTests.map(({ name, macro, rows, types, vars, at }) => {
+        const args = Object.fromEntries(project.macros.get(macro)?.parameters.map((key) => [key, key]) ?? []);
+        const { text } = compileCall({ ...project, vars: { ...project.vars, ...vars } }, macro, { args, at });
+        return [name, rows, types, text];
+    });
+    return hash(JSON.stringify([described, tests, calls, [...kept]]));
 }
 
 export interface PublishedFacts {

@@ -1,6 +1,6 @@
 import type { Materialization, StrictConfig, StrictTarget, Var } from "./config.ts";
 import type { Position, SourceFile } from "./problem.ts";
-import type { Argument, ColumnProperty, Freshness, Meta, Severity, UnitTest } from "./properties.ts";
+import type { Argument, ColumnProperty, Freshness, MacroTest, Meta, Severity, UnitTest } from "./properties.ts";
 import type { Template } from "./template.ts";
 
 /** How an incremental model takes in the rows of a run, in dbt's terms. */
@@ -128,4 +128,5 @@ export interface Project {
     readonly nodes: ReadonlyMap<string, Node>;
     readonly macros: ReadonlyMap<string, Macro>;
     readonly unitTests: readonly UnitTest[];
+    readonly macroTests: readonly MacroTest[];
 }

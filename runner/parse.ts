@@ -16,8 +16,15 @@ import { genericTests, readSingularTest, referenceOf } from "./data-tests.ts";
 import { NameChecker } from "./names.ts";
 import type { DataTest, Incremental, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, formatPosition, type Position, type Problem, type SourceFile } from "./problem.ts";
-import { type Entity, type ModelProperties, type Properties, readProperties, type UnitTest } from "./properties.ts";
-import { incrementalSection, parseTemplate } from "./template.ts";
+import {
+    type Entity,
+    type MacroTest,
+    type ModelProperties,
+    type Properties,
+    readProperties,
+    type UnitTest,
+} from "./properties.ts";
+import { callOf, incrementalSection, parseTemplate } from "./template.ts";
 
 export interface ParseOptions {
     readonly target?: string | undefined;
@@ -106,11 +113,14 @@ export async function parse(root: string, options: ParseOptions = {}): Promise<P
     const tests = [...sourceTests, ...instances, ...singular];
     const nodes = unique<Node>([...models, ...snapshots, ...seeds, ...sources, ...tests], problems);
     rejectUnknownTests(properties, singular, problems);
-    rejectUnknownInputs(properties.unitTests, { relations: nodes, vars }, problems);
+    rejectUnknownInputs(properties.unitTests, { relations: nodes }, problems);
+    rejectUnknownArguments(properties.macroTests, { macros, names }, problems);
+    rejectRepeatedNames([...properties.unitTests, ...properties.macroTests], vars, problems);
     rejectUnknownFolders(config.models, folderTree(root, "models"), problems);
     failOn(problems);
     for (const model of withParents) nodes.set(model.name, model);
-    return { root, config, target, vars, nodes, macros, unitTests: properties.unitTests };
+    const { unitTests, macroTests } = properties;
+    return { root, config, target, vars, nodes, macros, unitTests, macroTests };
 }
 
 /**
@@ -170,6 +180,7 @@ function mergeProperties(all: readonly Properties[]): Properties {
         sources: all.flatMap((p) => p.sources),
         macros: all.flatMap((p) => p.macros),
         unitTests: all.flatMap((p) => p.unitTests),
+        macroTests: all.flatMap((p) => p.macroTests),
         tests: all.flatMap((p) => p.tests),
     };
 }
@@ -433,16 +444,65 @@ function rejectUnknownTests(properties: Properties, tests: readonly DataTest[], 
     }
 }
 
-/** Checks the names in unit tests: the model, its inputs, the vars. */
-function rejectUnknownInputs(
-    tests: readonly UnitTest[],
-    { relations, vars }: { relations: ReadonlyMap<string, Node>; vars: Readonly<Record<string, Var>> },
+/** Checks what unit tests of both kinds have in common: their names, and the vars. */
+function rejectRepeatedNames(
+    tests: readonly (UnitTest | MacroTest)[],
+    vars: Readonly<Record<string, Var>>,
     problems: Problem[],
 ): void {
     const names = new Set<string>();
-    for (const { name, model, given, vars: overrides, isIncremental, at } of tests) {
+    for (const { name, vars: overrides, at } of tests) {
         if (names.has(name)) problems.push({ message: `there are two unit tests "${name}"`, at });
         names.add(name);
+        for (const key of Object.keys(overrides)) {
+            if (!Object.hasOwn(vars, key))
+                problems.push({ message: `unknown var "${key}".${didYouMean(key, Object.keys(vars))}`, at });
+        }
+    }
+}
+
+/** Checks the names in unit tests of macros: the macro, and its arguments in every row. */
+function rejectUnknownArguments(
+    tests: readonly MacroTest[],
+    { macros, names }: { macros: ReadonlyMap<string, Macro>; names: NameChecker },
+    problems: Problem[],
+): void {
+    for (const { macro: name, macroAt, rows, rowsAt, types, typesAt } of tests) {
+        const parameters = macros.get(name)?.parameters ?? [];
+        const read = names.check(callOf(name, parameters, macroAt), parameters);
+        if (!macros.has(name)) continue;
+        if (read.length > 0 || parameters.includes("expect")) {
+            const why = read.length > 0 ? `reads ${read.join(", ")}` : 'has an argument "expect"';
+            const message = `macro "${name}" ${why}, and so can't be tested by itself: test a model that calls it`;
+            problems.push({ message, at: macroAt });
+            continue;
+        }
+        if (rows.length === 0) problems.push({ message: "without rows nothing is tested", at: rowsAt.all });
+        const reject = (argument: string, at: Position): void => {
+            const known = parameters.length === 0 ? " It has none" : ` Its arguments: ${parameters.join(", ")}`;
+            const remedy = didYouMean(argument, parameters) || known;
+            problems.push({ message: `macro "${name}" has no argument "${argument}".${remedy}`, at });
+        };
+        const wanted = [...parameters, "expect"];
+        for (const [i, row] of rows.entries()) {
+            const at = rowsAt.each[i] ?? rowsAt.all;
+            const unknown = Object.keys(row).filter((key) => !wanted.includes(key));
+            for (const key of unknown) reject(key, at);
+            if (unknown.length > 0) continue;
+            const missing = wanted.filter((key) => !Object.hasOwn(row, key)).map((key) => `"${key}"`);
+            if (missing.length > 0) problems.push({ message: `this row has no ${missing.join(" and no ")}`, at });
+        }
+        for (const key of Object.keys(types)) if (!parameters.includes(key)) reject(key, typesAt);
+    }
+}
+
+/** Checks the names in unit tests of models: the model, and its inputs. */
+function rejectUnknownInputs(
+    tests: readonly UnitTest[],
+    { relations }: { relations: ReadonlyMap<string, Node> },
+    problems: Problem[],
+): void {
+    for (const { model, given, isIncremental, at } of tests) {
         if (relations.get(model)?.kind !== "model") {
             const models = [...relations.values()].filter((node) => node.kind === "model").map((node) => node.name);
             problems.push({ message: `unknown model "${model}".${didYouMean(model, models)}`, at });
@@ -455,10 +515,6 @@ function rejectUnknownInputs(
                     ? " Write ref('name') or source('source', 'table'), or this where is_incremental is overridden"
                     : didYouMean(referred, relations.keys());
             problems.push({ message: `unknown input "${input}".${remedy}`, at: place });
-        }
-        for (const key of Object.keys(overrides)) {
-            if (!Object.hasOwn(vars, key))
-                problems.push({ message: `unknown var "${key}".${didYouMean(key, Object.keys(vars))}`, at });
         }
     }
 }

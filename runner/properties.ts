@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
 import { modelConfigEntries, tagList, type Var } from "./config.ts";
+import { csvObjects } from "./csv.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
 
@@ -135,6 +136,20 @@ export interface UnitTest {
     readonly at: Position;
 }
 
+/** What a macro must give for given arguments: a row a call, with the arguments by name and `expect`. */
+export interface MacroTest {
+    readonly name: string;
+    readonly macro: string;
+    readonly rows: readonly Readonly<Record<string, unknown>>[];
+    readonly rowsAt: RowsAt;
+    /** SQL types of arguments; the others are what DuckDB takes their values for. */
+    readonly types: Readonly<Record<string, string>>;
+    readonly typesAt: Position;
+    readonly vars: Readonly<Record<string, Var>>;
+    readonly macroAt: Position;
+    readonly at: Position;
+}
+
 /** Everything that one YAML file declares. */
 export interface Properties {
     readonly models: readonly Entity<ModelProperties>[];
@@ -143,6 +158,7 @@ export interface Properties {
     readonly sources: readonly SourceTable[];
     readonly macros: readonly MacroProperties[];
     readonly unitTests: readonly UnitTest[];
+    readonly macroTests: readonly MacroTest[];
     readonly tests: readonly (Entity<Partial<TestConfig>> & { readonly config: Partial<TestConfig> })[];
 }
 
@@ -239,17 +255,33 @@ const rowsEntries = {
     ),
 };
 const rowsSchema = v.strictObject(rowsEntries);
+const callsSchema = v.strictObject({
+    rows: v.pipe(
+        rowsEntries.rows.wrapped,
+        v.description("A row a call: the arguments by name, and `expect`. Text where the format is csv."),
+    ),
+    format: v.optional(v.picklist(["dict", "csv"]), "dict"),
+    types: v.optional(
+        v.pipe(
+            v.record(v.string(), v.string()),
+            v.description("Types of arguments; the others are what DuckDB takes the values for."),
+        ),
+        {},
+    ),
+});
 /** Objects under `format: csv` would be taken for no rows, and the test would pass for want of any. */
-function rowsMistake({ format, rows }: v.InferOutput<typeof rowsSchema>): string | undefined {
+function rowsMistake({ format, rows }: Pick<v.InferOutput<typeof rowsSchema>, "format" | "rows">): string | undefined {
     if (Array.isArray(rows) && rows.length === 0) return undefined;
     if ((format === "dict") === Array.isArray(rows)) return undefined;
     return format === "dict"
         ? 'rows are text: say "format: csv" or "format: sql"'
         : `rows are a list, but the format is ${format}`;
 }
-const unitTestSchema = v.strictObject({
+const overriddenVars = v.optional(v.record(v.string(), scalar), {});
+const modelTestSchema = v.strictObject({
     name: v.string(),
     model: v.string(),
+    macro: v.optional(v.never()),
     ...described,
     given: v.optional(
         v.array(
@@ -263,11 +295,20 @@ const unitTestSchema = v.strictObject({
     expect: rowsSchema,
     overrides: v.optional(
         v.strictObject({
-            vars: v.optional(v.record(v.string(), scalar), {}),
+            vars: overriddenVars,
             macros: v.optional(v.strictObject({ is_incremental: v.optional(v.boolean()) }), {}),
         }),
         {},
     ),
+});
+const macroTestSchema = v.strictObject({
+    name: v.string(),
+    macro: v.string(),
+    model: v.optional(v.never('a unit test is of a "model" or of a "macro", not of both')),
+    expect: v.optional(v.never('what a macro is to give stands in each row of "given", as "expect"')),
+    ...described,
+    given: callsSchema,
+    overrides: v.optional(v.strictObject({ vars: overriddenVars }), {}),
 });
 
 const thresholdSchema = v.strictObject({
@@ -341,7 +382,7 @@ export const fileSchema = v.strictObject({
         ),
         [],
     ),
-    unit_tests: v.optional(v.array(unitTestSchema), []),
+    unit_tests: v.optional(v.array(v.variant("macro", [modelTestSchema, macroTestSchema])), []),
     data_tests: v.optional(
         v.array(v.strictObject({ name: v.string(), ...described, config: v.optional(testConfigSchema, {}) })),
         [],
@@ -355,6 +396,7 @@ const nothing: Properties = {
     sources: [],
     macros: [],
     unitTests: [],
+    macroTests: [],
     tests: [],
 };
 
@@ -406,13 +448,13 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         })),
     });
 
-    const rowsAt = ({ rows }: v.InferOutput<typeof rowsSchema>, path: Path): RowsAt => ({
+    const rowsAt = ({ rows }: Pick<v.InferOutput<typeof rowsSchema>, "rows">, path: Path): RowsAt => ({
         all: keyAt([...path, "rows"]),
         each: typeof rows === "string" ? [] : rows.map((_, i) => at([...path, "rows", i])),
     });
 
     for (const [i, test] of value.unit_tests.entries()) {
-        for (const part of [...test.given, test.expect]) {
+        for (const part of test.macro === undefined ? [...test.given, test.expect] : [test.given]) {
             const message = rowsMistake(part);
             if (message !== undefined) problems.push({ message, at: at(["unit_tests", i, "name"]) });
         }
@@ -457,22 +499,44 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
             parameters: macro.arguments.map((argument) => argument.name),
             at: at(["macros", i, "name"]),
         })),
-        unitTests: value.unit_tests.map((test, i) => ({
-            name: test.name,
-            model: test.model,
-            description: test.description,
-            given: test.given.map((given, g) => ({
-                input: given.input,
-                rows: readRows(given),
-                rowsAt: rowsAt(given, ["unit_tests", i, "given", g]),
-                at: at(["unit_tests", i, "given", g, "input"]),
-            })),
-            expected: readRows(test.expect),
-            expectedAt: rowsAt(test.expect, ["unit_tests", i, "expect"]),
-            vars: test.overrides.vars,
-            isIncremental: test.overrides.macros.is_incremental ?? false,
-            at: at(["unit_tests", i, "name"]),
-        })),
+        unitTests: value.unit_tests.flatMap((test, i): UnitTest[] => {
+            if (test.macro !== undefined) return [];
+            return [
+                {
+                    name: test.name,
+                    model: test.model,
+                    description: test.description,
+                    given: test.given.map((given, g) => ({
+                        input: given.input,
+                        rows: readRows(given),
+                        rowsAt: rowsAt(given, ["unit_tests", i, "given", g]),
+                        at: at(["unit_tests", i, "given", g, "input"]),
+                    })),
+                    expected: readRows(test.expect),
+                    expectedAt: rowsAt(test.expect, ["unit_tests", i, "expect"]),
+                    vars: test.overrides.vars,
+                    isIncremental: test.overrides.macros.is_incremental ?? false,
+                    at: at(["unit_tests", i, "name"]),
+                },
+            ];
+        }),
+        macroTests: value.unit_tests.flatMap((test, i): MacroTest[] => {
+            if (test.macro === undefined) return [];
+            const { rows } = test.given;
+            return [
+                {
+                    name: test.name,
+                    macro: test.macro,
+                    rows: typeof rows === "string" ? csvObjects(rows) : rows,
+                    rowsAt: rowsAt(test.given, ["unit_tests", i, "given"]),
+                    types: test.given.types,
+                    typesAt: keyAt(["unit_tests", i, "given", "types"]),
+                    vars: test.overrides.vars,
+                    macroAt: at(["unit_tests", i, "macro"]),
+                    at: at(["unit_tests", i, "name"]),
+                },
+            ];
+        }),
         tests: value.data_tests.map((test, i) => ({
             name: test.name,
             description: test.description,

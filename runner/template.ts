@@ -166,6 +166,27 @@ export function* tagsOf(parts: readonly Part[]): Generator<Exclude<Part, { kind:
     }
 }
 
+/** The macros that a template calls, directly or through one another. */
+export function macrosCalled(
+    { parts }: Template,
+    macros: ReadonlyMap<string, { readonly template: Template }>,
+    found = new Set<string>(),
+): ReadonlySet<string> {
+    for (const tag of tagsOf(parts)) {
+        const called = tag.kind === "call" && !found.has(tag.name) ? macros.get(tag.name) : undefined;
+        if (called === undefined) continue;
+        found.add(tag.name);
+        macrosCalled(called.template, macros, found);
+    }
+    return found;
+}
+
+/** A template that is one call of a macro on what its parameters are called, as if it stood at a place. */
+export function callOf(name: string, parameters: readonly string[], { file, offset: start }: Position): Template {
+    const args = parameters.map((parameter): Part[] => [{ kind: "value", name: parameter, start }]);
+    return { file, parts: [{ kind: "call", name, start, args }] };
+}
+
 /** A stretch of rendered text and where it came from: letter by letter (`verbatim`), or as a whole from one tag. */
 interface Segment {
     readonly start: number;

@@ -2,7 +2,7 @@ import { didYouMean } from "../common/nearest.ts";
 import type { Columns } from "./check.ts";
 import { compareRelations, differenceText } from "./compare.ts";
 import { compile } from "./compile.ts";
-import { csvRecords } from "./csv.ts";
+import { csvObjects } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
 import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
@@ -23,33 +23,41 @@ export async function runUnitTests(
     { graph, columns, tests }: { graph: Graph; columns: Columns; tests: readonly UnitTest[] },
 ): Promise<Problem[]> {
     if (tests.length === 0) return [];
-    await database.run(`attach ':memory:' as ${catalog}`);
-    await database.run(`use ${catalog}`);
-    try {
+    return inFixtures(database, async () => {
         const problems: Problem[] = [];
         for (const test of tests) {
-            const found = await difference(database, withFixtures(project, test), { graph, columns, test });
+            const found = await difference(database, withFixtures(project, test.vars), { graph, columns, test });
             if (found === undefined) continue;
             problems.push({ ...found, message: `unit test "${test.name}": ${found.message}`, subject: test });
         }
         return problems;
+    });
+}
+
+/** Does some work in an empty database in memory, where `main.x` is what a unit test gives for x. */
+export async function inFixtures<T>(database: Database, work: () => Promise<T>): Promise<T> {
+    await database.run(`attach ':memory:' as ${catalog}`);
+    await database.run(`use ${catalog}`);
+    try {
+        return await work();
     } finally {
         await database.run("use memory");
         await database.run(`detach ${catalog}`);
     }
 }
 
-/** The project as the test sees it: its own vars, and every source a table beside the models. */
-function withFixtures(project: Project, test: UnitTest): Project {
+/** The project as a unit test sees it: vars of its own, and every source a table beside the models. */
+export function withFixtures(project: Project, vars: UnitTest["vars"]): Project {
     const nodes = [...project.nodes].map(([name, node]): [string, Node] => {
         if (node.kind !== "source") return [name, node];
         const { database: _, ...rest } = node;
         return [name, { ...rest, schema: "main", identifier: tableOf(node.name) }];
     });
-    return { ...project, vars: { ...project.vars, ...test.vars }, nodes: new Map(nodes) };
+    return { ...project, vars: { ...project.vars, ...vars }, nodes: new Map(nodes) };
 }
 
-function tableOf(name: string): string {
+/** The table that stands for a model, seed or source. */
+export function tableOf(name: string): string {
     return name.replace(".", "__");
 }
 
@@ -129,7 +137,7 @@ async function fill(
             throw error;
         }
     }
-    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? fromCsv(rows.text) : rows.rows;
+    const records: readonly Readonly<Record<string, unknown>>[] = "text" in rows ? csvObjects(rows.text) : rows.rows;
     const known = columns.map((column) => column.name);
     const types = new Map(columns.map((column) => [column.name.toLowerCase(), column.type]));
     const named = new Set<string>();
@@ -157,22 +165,12 @@ async function fill(
     return names;
 }
 
-function cast(value: unknown, type: string): string {
-    if (value === null || value === undefined) return "null";
+/** SQL for a value of a YAML file as one of a type. */
+export function cast(value: unknown, type: string): string {
+    if (value === null || value === undefined) return type === "" ? "null" : `cast(null as ${type})`;
     const isNested = typeof value === "object" && !(value instanceof Date);
     const text = value instanceof Date ? value.toISOString() : isNested ? JSON.stringify(value) : String(value);
     return `cast(${literal(text)}${isNested ? "::json" : ""} as ${type})`;
-}
-
-function fromCsv(text: string): Record<string, string | null>[] {
-    const [header, ...records] = [...csvRecords(`${text.trim()}\n`, ",")].map((record) =>
-        record.fields.map((field) => field.text),
-    );
-    return records.map((fields) =>
-        Object.fromEntries(
-            (header ?? []).map((name, i) => [name.trim(), fields[i] === "" ? null : (fields[i] ?? null)]),
-        ),
-    );
 }
 
 const shownDifferences = 10;

@@ -21,6 +21,7 @@ export function validate<T extends Schema>(
         if (issue.type === "strict_object" && issue.expected === "never") {
             return [{ path, message: unknownKey(String(path.at(-1)), knownKeys(schema, path.slice(0, -1))) }];
         }
+        if (issue.type === "never") return [{ path, message: issue.message }];
         if (issue.received === "undefined") return [{ path, message: `"${path.join(".")}" is missing` }];
         return [{ path, message: `${path.join(".")} is ${show(issue.input)}; expected ${expectation(issue)}` }];
     });
@@ -28,7 +29,7 @@ export function validate<T extends Schema>(
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
-    return `unknown key "${key}".${didYouMean(key, known) || ` Known here: ${known.join(", ")}`}`;
+    return `unknown key "${key}".${didYouMean(key, known) || ` Known here: ${[...new Set(known)].join(", ")}`}`;
 }
 
 function expectation(issue: v.BaseIssue<unknown>): string {

@@ -68,7 +68,7 @@ test("describes every command of the runner and its flags", () => {
         const missing = [...shared].filter((flag) => !own.includes(flag));
         assert.equal(
             missing,
-            ["lineage", "clean", "debug", "retry"].includes(command)
+            ["record", "lineage", "clean", "debug", "retry"].includes(command)
                 ? ["--select", "--exclude", "--indirect-selection"]
                 : [],
             command,
