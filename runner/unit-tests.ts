@@ -149,10 +149,18 @@ async function fill(
             throw new FixtureError(`"${of}" has no column "${name}".${remedy}`, at.each[i] ?? at.all);
         }
     }
-    if (named.size === 0) return known;
+    if (named.size === 0) {
+        for (const _ of records) await database.run(`insert into ${identifier(table)} default values`);
+        return known;
+    }
     const names = [...named];
     for (const [i, record] of records.entries()) {
         const values = names.map((name) => cast(record[name], types.get(name.toLowerCase()) ?? "varchar"));
+        const rounded = names.find((name) => isRounded(record[name], types.get(name.toLowerCase()) ?? ""));
+        if (rounded !== undefined) {
+            const type = types.get(rounded.toLowerCase());
+            throw new FixtureError(`"${rounded}" is ${type}, and ${record[rounded]} is not`, at.each[i] ?? at.all);
+        }
         try {
             await database.run(
                 `insert into ${identifier(table)} (${names.map(identifier).join(", ")}) values (${values.join(", ")})`,
@@ -163,6 +171,11 @@ async function fill(
         }
     }
     return names;
+}
+
+/** Whether a cast would round a value, so that a model that rounds wrongly would pass. */
+function isRounded(value: unknown, type: string): boolean {
+    return /INT/.test(type) && /^\s*-?\d*\.0*[1-9]\d*\s*$/.test(String(value));
 }
 
 /** SQL for a value of a YAML file as one of a type. */

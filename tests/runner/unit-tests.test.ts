@@ -103,6 +103,18 @@ test("notices rows that come twice", async () => {
     assert.match(await verdict(`  - name: t\n    model: m\n${twice}    expect: {rows: [{id: 3}]}\n`), /\+ id=3/);
 });
 
+test("takes a row of which nothing is given for one, all NULL", async () => {
+    const given = "    given: [{input: \"source('sea', 'fish')\", rows: [{}, {}]}]\n";
+    assert.match(await verdict(`  - name: t\n    model: m\n${given}    expect: {rows: []}\n`), /\+ id=null/);
+});
+
+test("refuses a fraction where the column holds whole numbers, which a cast would round", async () => {
+    assert.match(
+        await verdict("  - name: t\n    model: m\n    expect: {rows: [{id: 1.5}]}\n"),
+        /"id" is (INTEGER|BIGINT), and 1\.5 is not/,
+    );
+});
+
 for (const [body, message] of [
     ["    model: mm\n    expect: {}\n", 'unknown model "mm". Did you mean "m"?'],
     [
