@@ -105,7 +105,9 @@ test("notices rows that come twice", async () => {
 
 test("takes a row of which nothing is given for one, all NULL", async () => {
     const given = "    given: [{input: \"source('sea', 'fish')\", rows: [{}, {}]}]\n";
-    assert.match(await verdict(`  - name: t\n    model: m\n${given}    expect: {rows: []}\n`), /\+ id=null/);
+    const all = { "models/all_fish.sql": "select id from {{source.sea.fish}}" };
+    const test = `  - name: t\n    model: all_fish\n${given}    expect: {rows: []}\n`;
+    assert.match(await verdict(test, all), /\+ id=null\n +\+ id=null/);
 });
 
 test("refuses a fraction where the column holds whole numbers, which a cast would round", async () => {
