@@ -156,7 +156,14 @@ function basisOf(project: Project, node: Node, { compiled, kept }: { compiled: C
               : [compiled.get(node.name)?.text, compiled.get(node.name)?.increment?.text, relationsRead(node, project)];
     const settings =
         node.kind === "model"
-            ? [node.uniqueKey, node.hasContract, node.incremental, node.snapshot, kept.get(node.name)]
+            ? [
+                  node.uniqueKey,
+                  node.export?.partitionBy,
+                  node.hasContract,
+                  node.incremental,
+                  node.snapshot,
+                  kept.get(node.name),
+              ]
             : [];
     return JSON.stringify([node.kind, declared, own, settings]);
 }
@@ -285,7 +292,9 @@ async function checkNode(
         const problem = isBound ? undefined : await bind(sql);
         return problem === undefined ? [] : { problem };
     }
-    const untold = node.snapshot === undefined ? undefined : misnamed(node, known).at(0);
+    // It may be exported by columns that only the snapshot itself adds.
+    const { export: _, ...unexported } = node;
+    const untold = node.snapshot === undefined ? undefined : misnamed(unexported, known).at(0);
     if (untold !== undefined) return { problem: untold };
     const rows = node.snapshot === undefined ? { before: "", after: "" } : snapshotRows(node, "2000-01-01T00:00:00Z");
     const table = `shelfmark_check.main.${identifier(node.name)}`;
@@ -497,7 +506,16 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
     if (node.kind !== "model") return described;
     const isReported = (name: string): boolean => node.columns.some((column) => column.name === name);
-    return [...described, ...misnamed(node, names, isReported)];
+    return [...described, ...misnamed(node, names, isReported), ...partitionMistakes(node, names)];
+}
+
+/** Partition columns become folders: each once, and something must be left for the files. */
+function partitionMistakes({ name, export: exported, declaredAt: at }: Model, names: readonly string[]): Problem[] {
+    const by = (exported?.partitionBy ?? []).map((column) => column.toLowerCase());
+    const repeated = by.find((column, i) => by.indexOf(column) < i);
+    if (repeated !== undefined) return [{ message: `partition_by names "${repeated}" twice`, at }];
+    if (by.length === 0 || !names.every((column) => by.includes(column.toLowerCase()))) return [];
+    return [{ message: `partition_by names all columns of "${name}", which leaves nothing for the files`, at }];
 }
 
 /** Columns that the settings of a model or a snapshot name, but are not there. */
@@ -515,6 +533,7 @@ function misnamed(
         merge_update_columns: incremental?.mergeUpdate ?? [],
         merge_exclude_columns: incremental?.mergeExclude ?? [],
         check_cols: checked,
+        partition_by: model.export?.partitionBy ?? [],
     };
     return Object.entries(settings).flatMap(([setting, columns]) =>
         columns
