@@ -150,9 +150,9 @@ async function bareSql(
     });
     const published = publishedNodes(project);
     const exports = published.flatMap((node): string[] => {
-        if (node.kind !== "model" || node.exportAs === undefined) return [];
+        if (node.kind !== "model" || node.export === undefined) return [];
         const query = `(from main.${node.name} order by ${node.uniqueKey.map(identifier).join(", ")})`;
-        const path = join(folder, node.exportAs);
+        const path = join(folder, node.export.as);
         return [
             `copy ${query} to ${literal(`${path}.csv`)} (format csv, header)`,
             `copy ${query} to ${literal(`${path}.parquet`)} (format parquet, compression zstd)`,

@@ -84,7 +84,9 @@ export async function checkNode(
         const problem = (isBound ? undefined : await bind(sql)) ?? (await uncast());
         return problem === undefined ? [] : { problem };
     }
-    const untold = node.snapshot === undefined ? undefined : misnamed(node, known).at(0);
+    // It may be exported by columns that only the snapshot itself adds.
+    const { export: _, ...unexported } = node;
+    const untold = node.snapshot === undefined ? undefined : misnamed(unexported, known).at(0);
     if (untold !== undefined) return { problem: untold };
     const rows = node.snapshot === undefined ? { before: "", after: "" } : snapshotRows(node, "2000-01-01T00:00:00Z");
     const table = `shelfmark_check.main.${identifier(node.name)}`;

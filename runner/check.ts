@@ -152,7 +152,14 @@ function basisOf(project: Project, node: Node, { compiled, kept }: { compiled: C
               : [compiled.get(node.name)?.text, compiled.get(node.name)?.increment?.text, relationsRead(node, project)];
     const settings =
         node.kind === "model"
-            ? [node.uniqueKey, node.hasContract, node.incremental, node.snapshot, kept.get(node.name)]
+            ? [
+                  node.uniqueKey,
+                  node.export?.partitionBy,
+                  node.hasContract,
+                  node.incremental,
+                  node.snapshot,
+                  kept.get(node.name),
+              ]
             : [];
     return JSON.stringify([node.kind, declared, own, settings]);
 }

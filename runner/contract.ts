@@ -29,7 +29,16 @@ function undocumented(node: Node, found: readonly Column[]): Problem[] {
         .map(({ name, at }) => ({ message: `"${node.name}" has no column "${name}".${didYouMean(name, names)}`, at }));
     if (node.kind !== "model") return described;
     const isReported = (name: string): boolean => node.columns.some((column) => column.name === name);
-    return [...described, ...misnamed(node, names, isReported)];
+    return [...described, ...misnamed(node, names, isReported), ...partitionMistakes(node, names)];
+}
+
+/** Partition columns become folders: each once, and something must be left for the files. */
+function partitionMistakes({ name, export: exported, declaredAt: at }: Model, names: readonly string[]): Problem[] {
+    const by = (exported?.partitionBy ?? []).map((column) => column.toLowerCase());
+    const repeated = by.find((column, i) => by.indexOf(column) < i);
+    if (repeated !== undefined) return [{ message: `partition_by names "${repeated}" twice`, at }];
+    if (by.length === 0 || !names.every((column) => by.includes(column.toLowerCase()))) return [];
+    return [{ message: `partition_by names all columns of "${name}", which leaves nothing for the files`, at }];
 }
 
 /** Columns that the settings of a model or a snapshot name, but are not there. */
@@ -47,6 +56,7 @@ export function misnamed(
         merge_update_columns: incremental?.mergeUpdate ?? [],
         merge_exclude_columns: incremental?.mergeExclude ?? [],
         check_cols: checked,
+        partition_by: model.export?.partitionBy ?? [],
     };
     return Object.entries(settings).flatMap(([setting, columns]) =>
         columns

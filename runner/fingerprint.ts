@@ -112,7 +112,7 @@ export function checkedContent(
         node.name,
         fingerprint(inputs.get(node.name) ?? {}),
         "columns" in node ? node.columns.map((column) => [column.name, column.dataType]) : [],
-        node.kind === "model" ? node.uniqueKey : [],
+        node.kind === "model" ? [node.uniqueKey, node.export?.partitionBy] : [],
         node.kind === "source" ? [node.freshness?.loadedAtField, node.freshness?.filter] : [],
     ]);
     const tests = project.unitTests
@@ -155,7 +155,7 @@ export function publishedContent(
         node.description,
         node.columns.map((column) => [column.name, column.description]),
         [...(inherited.get(node.name) ?? [])],
-        node.kind === "model" ? [node.exportAs, node.uniqueKey] : [],
+        node.kind === "model" ? [node.export, node.uniqueKey] : [],
     ]);
     const made = [...inputs].map(([name, its]) => [name, ownFingerprint(its)]);
     return hash(JSON.stringify([facts, made]));

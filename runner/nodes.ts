@@ -25,6 +25,15 @@ export type Snapshot = { readonly hardDeletes: "ignore" | "invalidate" | "new_re
 
 export type BatchSize = "hour" | "day" | "month" | "year";
 
+/** The files, beside the warehouse, that a model is published as. */
+export interface Export {
+    /** The file name, without ending. */
+    readonly as: string;
+    readonly formats: readonly ("csv" | "parquet" | "json")[];
+    /** Columns by whose values the rows are laid into folders. */
+    readonly partitionBy: readonly string[];
+}
+
 /** A SELECT in a file of models/, or a snapshot, which is declared in YAML and takes all of one relation. */
 export interface Model {
     readonly kind: "model";
@@ -40,8 +49,7 @@ export interface Model {
     /** The columns that tell the rows apart; exports are sorted by them, failing rows are named by them. */
     readonly uniqueKey: readonly string[];
     readonly uniqueKeyAt: Position;
-    /** The file name, without ending, under which the model is exported. */
-    readonly exportAs?: string;
+    readonly export?: Export;
     /** Whether the columns must be just those that are declared, of the declared types. */
     readonly hasContract: boolean;
     readonly description: string;

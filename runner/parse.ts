@@ -14,7 +14,7 @@ import {
 } from "./config.ts";
 import { genericTests, readSingularTest, referenceOf } from "./data-tests.ts";
 import { NameChecker } from "./names.ts";
-import type { DataTest, Incremental, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
+import type { DataTest, Export, Incremental, Macro, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import { failOn, formatPosition, type Position, type Problem, type SourceFile } from "./problem.ts";
 import {
     type Entity,
@@ -232,7 +232,7 @@ function readModels(
         const own = declared?.config ?? {};
         if ((own.enabled ?? inherited.enabled ?? true) === false) return [];
         const materialized = own.materialized ?? inherited.materialized ?? "view";
-        const exported = own.export === true ? {} : own.export || undefined;
+        const exported = readExport(name, own.export);
         if (exported !== undefined && (own.unique_key === undefined || materialized === "ephemeral")) {
             const why = materialized === "ephemeral" ? "is ephemeral" : "has no unique_key to sort it by";
             problems.push({ message: `model "${name}" can't be exported: it ${why}`, ...atOf(declared) });
@@ -244,7 +244,7 @@ function readModels(
         }
         const incremental = materialized === "incremental" ? readIncremental(own) : undefined;
         if (typeof incremental === "string") problems.push({ message: incremental, ...atOf(declared) });
-        if (exported?.as !== undefined && !fileForm.test(exported.as)) {
+        if (exported !== undefined && !fileForm.test(exported.as)) {
             const message = `"${exported.as}" is no name for a file: use letters, digits, "_", "-" and "."`;
             problems.push({ message, ...atOf(declared) });
         }
@@ -261,7 +261,7 @@ function readModels(
                 uniqueKeyAt: declared?.keyAt("unique_key") ?? { file, offset: 0 },
                 hasContract: own.contract?.enforced ?? false,
                 declaredAt: declared?.at ?? { file, offset: 0 },
-                ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
+                ...(exported === undefined ? {} : { export: exported }),
                 description: declared?.description ?? "",
                 columns: declared?.columns ?? [],
                 tags: [...tagList(inherited.tags), ...tagList(own.tags)],
@@ -270,6 +270,13 @@ function readModels(
             },
         ];
     });
+}
+
+/** As what files a model is published, beside the warehouse; undefined where it is not. */
+function readExport(name: string, config: ModelProperties["export"]): Export | undefined {
+    if (config === undefined || config === false) return undefined;
+    const { as = name, format = ["csv", "parquet"], partition_by: partitionBy = [] } = config === true ? {} : config;
+    return { as, formats: [...new Set([format].flat())], partitionBy: [partitionBy].flat() };
 }
 
 /** A snapshot as a model that has no SQL of its own. */
@@ -284,7 +291,7 @@ function readSnapshot(
     const { updated_at: updatedAt, check_cols: checkColumns, strategy, hard_deletes: hardDeletes } = config;
     const [wanted, given] = strategy === "timestamp" ? ["updated_at", updatedAt] : ["check_cols", checkColumns];
     if (given === undefined) problems.push({ message: `a snapshot of strategy "${strategy}" needs "${wanted}"`, at });
-    const exported = config.export === true ? {} : config.export || undefined;
+    const exported = readExport(name, config.export);
     return {
         kind: "model",
         name,
@@ -300,7 +307,7 @@ function readSnapshot(
         uniqueKeyAt: at,
         hasContract: false,
         declaredAt: at,
-        ...(exported === undefined ? {} : { exportAs: exported.as ?? name }),
+        ...(exported === undefined ? {} : { export: exported }),
         description,
         columns,
         meta: { ...meta, ...config.meta },
@@ -410,12 +417,12 @@ function unique<T extends Node>(nodes: readonly T[], problems: Problem[]): Map<s
             });
         }
         byName.set(node.name, node);
-        if (node.kind !== "model" || node.exportAs === undefined) continue;
-        const same = exports.get(node.exportAs.toLowerCase());
-        exports.set(node.exportAs.toLowerCase(), node);
+        if (node.kind !== "model" || node.export === undefined) continue;
+        const same = exports.get(node.export.as.toLowerCase());
+        exports.set(node.export.as.toLowerCase(), node);
         if (same === undefined || same === node) continue;
         problems.push({
-            message: `models "${same.name}" and "${node.name}" are exported under one name, "${node.exportAs}"`,
+            message: `models "${same.name}" and "${node.name}" are exported under one name, "${node.export.as}"`,
             at: placeOf(node),
         });
     }

@@ -196,6 +196,19 @@ const columnSchema = v.strictObject({
 });
 const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v.array(columnSchema), []) };
 
+const exportFormat = v.picklist(["csv", "parquet", "json"]);
+const exportSchema = v.strictObject({
+    as: v.optional(v.pipe(v.string(), v.description("The file's name, without ending. Default: the model's."))),
+    format: v.optional(
+        v.pipe(
+            v.union([exportFormat, v.pipe(v.array(exportFormat), v.minLength(1, "at least one format"))]),
+            v.description("Default: csv and parquet. json is an object a line, in <as>.ndjson."),
+        ),
+    ),
+    partition_by: v.optional(
+        v.pipe(keys, v.description("Columns by whose values the rows are laid into folders, in Hive's manner.")),
+    ),
+});
 const modelConfigSchema = v.strictObject({
     ...modelConfigEntries,
     unique_key: v.optional(v.pipe(keys, v.description("The columns that tell the rows apart."))),
@@ -215,8 +228,8 @@ const modelConfigSchema = v.strictObject({
     ),
     export: v.optional(
         v.pipe(
-            v.union([v.boolean(), v.strictObject({ as: v.optional(v.string()) })]),
-            v.description("Published as exports/<as>.csv and .parquet too, sorted by unique_key."),
+            v.union([v.boolean(), exportSchema]),
+            v.description("Published as files in exports/ too, sorted by unique_key."),
         ),
     ),
     meta: v.optional(v.record(v.string(), v.unknown())),

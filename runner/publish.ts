@@ -1,22 +1,9 @@
-import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import {
-    lstat,
-    mkdir,
-    open,
-    readdir,
-    readFile,
-    readlink,
-    rename,
-    rm,
-    stat,
-    symlink,
-    writeFile,
-} from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
+import { type ExportedFile, writeExports } from "./exports.ts";
 import { type Inputs, publishedContent } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import { readLineage, recordColumns } from "./history.ts";
@@ -25,13 +12,6 @@ import { type Memory, readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, workCatalog } from "./open.ts";
 import { obstacles, publishedNodes } from "./publishable.ts";
-
-export interface ExportedFile {
-    readonly file: string;
-    readonly rows: number;
-    readonly bytes: number;
-    readonly sha256: string;
-}
 
 export interface Publication {
     readonly runId: string;
@@ -121,10 +101,15 @@ async function publish(
         for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
-        await writeWarehouse(database, join(unfinished, "warehouse.duckdb"), {
-            ...{ nodes, project, runId, inherited, state },
-        });
-        const files = await writeExports(database, join(unfinished, "exports"), nodes);
+        let files: readonly ExportedFile[];
+        await database.run(`attach ${literal(join(unfinished, "warehouse.duckdb"))} as ${catalog}`);
+        try {
+            await writeWarehouse(database, { nodes, project, runId, inherited, state });
+            // Out of the tables just written: a view of the work file would be run again for each file.
+            files = await writeExports(database, join(unfinished, "exports"), { nodes, catalog });
+        } finally {
+            await database.run(`detach ${catalog}`);
+        }
         const summary = { run_id: runId, target: project.target.name, content, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
         await syncAll(unfinished);
@@ -156,7 +141,6 @@ async function publish(
 
 async function writeWarehouse(
     database: Database,
-    path: string,
     {
         nodes,
         project,
@@ -165,35 +149,30 @@ async function writeWarehouse(
         state,
     }: PublishOptions & { nodes: readonly (Model | Seed)[]; project: Project },
 ): Promise<void> {
-    await database.run(`attach ${literal(path)} as ${catalog}`);
-    try {
-        // One commit for all: each of some hundred comments would cost one of its own.
-        await database.transaction(async () => {
-            for (const node of nodes) {
-                const relation = `${catalog}.main.${identifier(node.name)}`;
-                await copyRelation(database, node, relation);
-                await comment(database, `table ${relation}`, node.description);
-                for (const column of node.columns) {
-                    await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
-                }
-                for (const [name, { description, from }] of inherited.get(node.name) ?? []) {
-                    await comment(database, `column ${relation}.${identifier(name)}`, `${description} (from ${from})`);
-                }
+    // One commit for all: each of some hundred comments would cost one of its own.
+    await database.transaction(async () => {
+        for (const node of nodes) {
+            const relation = `${catalog}.main.${identifier(node.name)}`;
+            await copyRelation(database, node, relation);
+            await comment(database, `table ${relation}`, node.description);
+            for (const column of node.columns) {
+                await comment(database, `column ${relation}.${identifier(column.name)}`, column.description);
             }
-            await database.run(`create schema ${catalog}.meta`);
-            for (const table of history) {
-                await database.run(`create table ${catalog}.meta.${table} as from ${workCatalog}.meta.${table}`);
+            for (const [name, { description, from }] of inherited.get(node.name) ?? []) {
+                await comment(database, `column ${relation}.${identifier(name)}`, `${description} (from ${from})`);
             }
-            await writeState(database, state);
-            await database.run(
-                `create table ${catalog}.meta.publication as
+        }
+        await database.run(`create schema ${catalog}.meta`);
+        for (const table of history) {
+            await database.run(`create table ${catalog}.meta.${table} as from ${workCatalog}.meta.${table}`);
+        }
+        await writeState(database, state);
+        await database.run(
+            `create table ${catalog}.meta.publication as
                  select ${literal(runId)} as run_id, ${literal(project.target.name)} as target, now() at time zone 'utc' as published_at`,
-            );
-        });
-        await database.run(`checkpoint ${catalog}`);
-    } finally {
-        await database.run(`detach ${catalog}`);
-    }
+        );
+    });
+    await database.run(`checkpoint ${catalog}`);
 }
 
 /** What the published nodes are made of, and which run made them: what `state:` and `diff` compare with. */
@@ -216,42 +195,6 @@ async function copyRelation(database: Database, node: Model | Seed, relation: st
 
 async function comment(database: Database, on: string, text: string): Promise<void> {
     if (text !== "") await database.run(`comment on ${on} is ${literal(text.trim())}`);
-}
-
-/** CSV and Parquet of every exported model, sorted by its unique key: equal data gives equal bytes. */
-async function writeExports(
-    database: Database,
-    folder: string,
-    nodes: readonly (Model | Seed)[],
-): Promise<ExportedFile[]> {
-    const files: ExportedFile[] = [];
-    for (const node of nodes) {
-        if (node.kind !== "model" || node.exportAs === undefined) continue;
-        const key = node.uniqueKey.map(identifier).join(", ");
-        const relation = `${workCatalog}.main.${identifier(node.name)}`;
-        const query = `from ${relation} order by ${key}`;
-        const rows = Number(await database.value(`select count(*) from ${relation}`));
-        const contract = createHash("sha256")
-            .update(JSON.stringify(await database.columns(relation)))
-            .digest("hex");
-        const formats = {
-            csv: "format csv, header",
-            parquet: `format parquet, compression zstd, kv_metadata {model: ${literal(node.name)}, contract: ${literal(contract)}}`,
-        };
-        for (const [ending, options] of Object.entries(formats)) {
-            const path = join(folder, `${node.exportAs}.${ending}`);
-            await database.run(`copy (${query}) to ${literal(path)} (${options})`);
-            const { size } = await stat(path);
-            files.push({ file: basename(path), rows, bytes: size, sha256: await sha256(path) });
-        }
-    }
-    return files;
-}
-
-async function sha256(path: string): Promise<string> {
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(path), hash);
-    return hash.digest("hex");
 }
 
 /** @throws PipelineError when something else stands where a publication puts a link. */

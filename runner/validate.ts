@@ -16,15 +16,19 @@ export function validate<T extends Schema>(
 ): { ok: true; value: v.InferOutput<T> } | { ok: false; mistakes: Mistake[] } {
     const result = v.safeParse(schema, data);
     if (result.success) return { ok: true, value: result.output };
-    const mistakes = result.issues.flatMap((issue): Mistake[] => {
-        const path = (issue.path ?? []).map((item) => item.key as string | number);
+    const mistakesOf = (issue: v.BaseIssue<unknown>, above: Mistake["path"] = []): Mistake[] => {
+        const path = [...above, ...(issue.path ?? []).map((item) => item.key as string | number)];
+        // Of several shapes it is the one that the author began, where the mistake lies further in.
+        const inside = issue.type === "union" ? (issue.issues ?? []).filter((inner) => inner.path !== undefined) : [];
+        if (inside.length > 0) return inside.flatMap((inner) => mistakesOf(inner, path));
         if (issue.type === "strict_object" && issue.expected === "never") {
             return [{ path, message: unknownKey(String(path.at(-1)), knownKeys(schema, path.slice(0, -1))) }];
         }
         if (issue.type === "never") return [{ path, message: issue.message }];
         if (issue.received === "undefined") return [{ path, message: `"${path.join(".")}" is missing` }];
         return [{ path, message: `${path.join(".")} is ${show(issue.input)}; expected ${expectation(issue)}` }];
-    });
+    };
+    const mistakes = result.issues.flatMap((issue) => mistakesOf(issue));
     return { ok: false, mistakes };
 }
 
@@ -34,7 +38,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 
 function expectation(issue: v.BaseIssue<unknown>): string {
     if (issue.kind === "validation") return issue.message;
-    return (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").replaceAll(" | ", ", ");
+    return (issue.expected ?? "another value").replace(/[()]/g, "").replaceAll(" | ", ", ").replace("Array", "a list");
 }
 
 function show(input: unknown): string {

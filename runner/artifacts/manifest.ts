@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Compiled } from "../compile.ts";
 import { configFile } from "../config.ts";
 import type { Graph } from "../graph.ts";
-import type { DataTest, Macro, Model, Node, Project, Seed, Source } from "../nodes.ts";
+import type { DataTest, Export, Macro, Model, Node, Project, Seed, Source } from "../nodes.ts";
 import type { SourceFile } from "../problem.ts";
 import type { ColumnProperty, Rows, UnitTest } from "../properties.ts";
 import { type Template, tagsOf } from "../template.ts";
@@ -132,7 +132,7 @@ function resourceOf(project: Project, node: Node, file: SourceFile) {
 
 function modelOf(project: Project, model: Model): object {
     const { file, declaredAt, materialized, uniqueKey, hasContract } = model;
-    const own = { publish: model.publish, ...(model.exportAs === undefined ? {} : { export: model.exportAs }) };
+    const own = { publish: model.publish, ...(model.export === undefined ? {} : { export: exportOf(model.export) }) };
     const [meta, tags] = [{ ...model.meta, shelfmark: own }, [...model.tags]];
     const contract = { enforced: hasContract, alias_types: true };
     const [key = null, ...more] = uniqueKey;
@@ -156,6 +156,11 @@ function modelOf(project: Project, model: Model): object {
         deprecation_date: null,
         primary_key: uniqueKey,
     };
+}
+
+/** In the words of the YAML file. */
+function exportOf({ as, formats, partitionBy }: Export): object {
+    return { as, format: formats, ...(partitionBy.length === 0 ? {} : { partition_by: partitionBy }) };
 }
 
 function seedOf(project: Project, seed: Seed): object {

@@ -243,7 +243,10 @@ test("writes a manifest, run results and a catalog that are as dbt's schemas wan
     assert.equal(model.config.unique_key, "n");
     assert.equal(model.config.contract, { enforced: true, alias_types: true });
     assert.equal(model.tags, ["nightly"]);
-    assert.equal(model.meta, { owner: "someone else", shelfmark: { publish: true, export: "things" } });
+    assert.equal(model.meta, {
+        owner: "someone else",
+        shelfmark: { publish: true, export: { as: "things", format: ["csv", "parquet"] } },
+    });
     const { data_type: type, meta } = of(model.columns, "n");
     assert.equal([type, meta], ["integer", { unit: "pieces" }]);
     assert.equal(model.depends_on.nodes, ["model.toy.doubles", "seed.toy.codes"]);
