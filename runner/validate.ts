@@ -37,7 +37,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 
 function expectation(issue: v.BaseIssue<unknown>): string {
     if (issue.kind === "validation") return issue.message;
-    return (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").replaceAll(" | ", ", ");
+    return (issue.expected ?? "another value").replace(/[()]/g, "").replaceAll(" | ", ", ");
 }
 
 function show(input: unknown): string {
