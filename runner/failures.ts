@@ -62,23 +62,27 @@ export async function failureOf(database: Database, tested: Tested, { isNews }: 
     const places = { stored: `${artifacts}/failures/${test.name}.csv`, compiled: `${artifacts}/${compiledPath(test)}` };
     const plain = `select * from (\n${sql}\n) as failing limit ${shownRows}`;
     const node = project.nodes.get(test.on ?? "");
-    const column = columnOf(test);
+    // A name in quotes is the column's own between them.
+    const column = test.column?.replace(/^"(.*)"$/, "$1");
     if (!isNews || column === undefined || node?.kind !== "model") {
         return { sample: await database.rows(plain), ...places };
     }
-    const returned = (await database.columns(`(\n${sql}\n) as failing`)).map(({ name }) => name);
-    const keyed = await tried(() => database.rows(sampleQuery(tested, { model: node, column, returned })));
-    const sample = keyed.problem === undefined ? keyed.result : await database.rows(plain);
-    const search = await searchUpstream(database, tested, { column, isValued: includes(returned, column) });
-    const unclear = [
-        ...(keyed.problem === undefined ? [] : [`could not show the rows by their key: ${keyed.problem}`]),
-        ...(search.problem === undefined ? [] : [`could not look further up: ${search.problem}`]),
-    ].join("\n");
+    const told = await tried(async () => {
+        const returned = (await database.columns(`(\n${sql}\n) as failing`)).map(({ name }) => name);
+        return { returned, sample: await database.rows(sampleQuery(tested, { model: node, column, returned })) };
+    });
+    if (told.problem !== undefined) {
+        const unclear = `could not name the rows, nor look further up: ${told.problem}`;
+        return { sample: await database.rows(plain), ...places, unclear };
+    }
+    const { returned, sample } = told.result;
+    const isValued = includes(returned, column);
+    const { found, problem } = await searchUpstream(database, tested, { column, isValued });
     const madeIn = { node: node.name, column, file: node.file.path };
     return {
         ...{ sample, ...places },
-        ...(search.found.length > 0 ? { alreadyIn: search.found } : search.problem === undefined ? { madeIn } : {}),
-        ...(unclear === "" ? {} : { unclear }),
+        ...(found.length > 0 ? { alreadyIn: found } : problem === undefined ? { madeIn } : {}),
+        ...(problem === undefined ? {} : { unclear: `could not look further up: ${problem}` }),
     };
 }
 
@@ -91,14 +95,6 @@ export function originLines({ alreadyIn = [], madeIn, unclear }: Partial<Failure
         ...(madeIn === undefined ? [] : [`made here: ${madeIn.node}, ${madeIn.file}`]),
         ...(unclear === undefined ? [] : [unclear]),
     ];
-}
-
-/** The column that a generic test was declared on or given, as it is named; undefined for an expression. */
-function columnOf({ column, args }: DataTest): string | undefined {
-    const name = column ?? args.column_name;
-    if (typeof name !== "string") return undefined;
-    if (/^"([^"]|"")+"$/.test(name)) return name.slice(1, -1).replaceAll('""', '"');
-    return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) ? name : undefined;
 }
 
 function includes(names: readonly string[], name: string): boolean {
@@ -194,14 +190,13 @@ async function probe(
     { project, graph, test, sql }: Tested,
     { ref, column, isValued }: { ref: ColumnRef; column: string; isValued: boolean },
 ): Promise<number> {
-    const { where, column: _, ...bare } = test;
+    const { where, ...unfiltered } = test;
     const name = identifier(ref.column);
     const upstream: DataTest = {
-        ...bare,
+        ...unfiltered,
         name: `${test.name} of ${ref.node}`,
         on: ref.node,
-        ...(test.column === undefined ? {} : { column: name }),
-        args: test.column === undefined ? { ...test.args, column_name: name } : test.args,
+        column: name,
         parents: [...test.parents, ref.node],
     };
     const compiled = (probed: DataTest): string => {

@@ -220,14 +220,14 @@ test("says what keeps it from looking further up, and fails nothing for it", asy
     toy.close();
 });
 
-test("finds a column whose name needs quotes, in a test declared on the model", async () => {
+test("finds a column whose name needs quotes, in whatever case it is written", async () => {
     const { toy, failed } = await chain(
         {
             "models/stg.sql": 'select id, title as "the title" from {{source.shop.books}}',
             "models/int.sql": 'select id, "the title" || \'\' as "a title" from {{ref.stg}}',
             "models/mart.sql": 'select id, "a title" as "My Label" from {{ref.int}}',
             "models/_models.yml": `models:
-  - {name: mart, config: {unique_key: id}, data_tests: [{not_null: {column_name: '"my label"'}}]}
+  - {name: mart, config: {unique_key: id}, columns: [{name: my label, quote: true, data_tests: [not_null]}]}
 `,
         },
         "(1, null)",
