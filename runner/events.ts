@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "./duckdb.ts";
+import type { Failure } from "./failures.ts";
 import type { FreshnessResult } from "./freshness.ts";
 import type { Project } from "./nodes.ts";
 import { placesOf } from "./open.ts";
@@ -59,12 +60,31 @@ export interface NodeRecord {
     /** The first failing rows. */
     readonly sample?: readonly Row[];
     readonly stored?: string;
+    /** Where the test's SQL is. */
+    readonly compiled?: string;
+    /** The columns furthest up in which the test finds the same values failing, or the one that makes them. */
+    readonly already_in?: Failure["alreadyIn"];
+    readonly made_in?: Failure["madeIn"];
+    /** What of this could not be found out, and why. */
+    readonly unclear?: string;
     readonly message?: string;
 }
 
 export function nodeRecord({ node, ...result }: Result): NodeRecord {
-    const { status, seconds, rows, newRows, failures, sample, stored, message } = result;
-    const facts = { rows, new_rows: newRows, failures, sample, stored, message };
+    const { status, seconds, rows, newRows, failures, sample, stored, compiled, alreadyIn, madeIn, unclear, message } =
+        result;
+    const facts = {
+        rows,
+        new_rows: newRows,
+        failures,
+        sample,
+        stored,
+        compiled,
+        already_in: alreadyIn,
+        made_in: madeIn,
+        unclear,
+        message,
+    };
     const present = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
     const kind = node.kind === "model" ? { materialized: node.materialized } : {};
     return { node: node.name, resource_type: node.kind, ...kind, status, seconds, ...present };

@@ -2,6 +2,7 @@ import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
 import type { Event } from "./events.ts";
+import { originLines } from "./failures.ts";
 import { type FreshnessResult, type FreshnessStatus, freshnessText } from "./freshness.ts";
 import type { Plan } from "./plan.ts";
 import type { Published } from "./publish.ts";
@@ -56,16 +57,21 @@ export function freshnessClosingLine(results: readonly FreshnessResult[]): strin
 export function details(results: readonly Result[]): string {
     return results
         .filter(({ status }) => status === "warn" || status === "fail" || status === "error")
-        .map(({ node, status, message, failures = 0, sample = [], stored }) => {
+        .map((result) => {
+            const { node, status, message, failures = 0, sample = [], stored, compiled } = result;
             const head = `${paint[status](status.toUpperCase())} ${node.name}`;
             if (message !== undefined) return `${head}\n${indent(message)}`;
             const description =
                 node.kind === "test" && node.description !== "" ? `\n${indent(node.description.trim())}` : "";
-            const shown =
-                sample.length < failures
-                    ? ` (first ${sample.length} of ${count(failures)}; ${stored})`
-                    : ` (${stored})`;
-            return `${head}${description}\n${indent(`failing rows${shown}:\n${sample.map(rowText).join("\n")}`)}`;
+            const found = `${count(failures)} failing row${failures === 1 ? "" : "s"}`;
+            const first = sample.length < failures ? `, the first ${sample.length}` : "";
+            const lines = [
+                `${found}${first} (${stored}):`,
+                ...sample.map(rowText),
+                `compiled: ${compiled}`,
+                ...originLines(result),
+            ];
+            return `${head}${description}\n${indent(lines.join("\n"))}`;
         })
         .join("\n\n");
 }

@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { problemOf } from "./check-node.ts";
 import type { Compiled } from "./compile.ts";
-import { type Database, identifier, literal, type Row, SqlError } from "./duckdb.ts";
+import { type Database, identifier, SqlError } from "./duckdb.ts";
+import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
 import { materialize } from "./materialize.ts";
 import { type Memory, type Remembered, remember, type State } from "./memory.ts";
@@ -16,7 +17,7 @@ import { isSnapshotTable } from "./snapshot.ts";
 export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "reused";
 
 /** What became of one node. */
-export interface Result {
+export interface Result extends Partial<Failure> {
     readonly node: Model | Seed | DataTest;
     readonly status: Status;
     /** ISO 8601, in UTC. */
@@ -26,11 +27,8 @@ export interface Result {
     readonly rows?: number;
     /** Of a table that went on from what stood: how many rows the run brought. */
     readonly newRows?: number;
-    /** What a test counted, and the first of those rows. */
+    /** What a test counted. */
     readonly failures?: number;
-    readonly sample?: readonly Row[];
-    /** Where all failing rows of a test were written, relative to the project folder. */
-    readonly stored?: string;
     /** Why it is an error, or why it was skipped. */
     readonly message?: string;
 }
@@ -51,10 +49,6 @@ export interface RunOptions {
     /** Why nothing more is to run after a result, if so: all that follows is skipped, and runs next time. */
     readonly stopAfter: (result: Result) => string | undefined;
 }
-
-/** How many failing rows are shown, and how many are written to the file of a test's failures. */
-const shownRows = 5;
-const storedRows = 10_000;
 
 /**
  * Runs seeds, models and tests in the work file, each after all that it reads, a test right after the last it reads.
@@ -184,7 +178,9 @@ async function runNode(
 ): Promise<Outcome> {
     const sql = options.compiled.get(node.name);
     try {
-        if (node.kind === "test") return await runTest(database, project, node, sql?.text ?? "");
+        if (node.kind === "test") {
+            return await runTest(database, { project, graph: options.graph, test: node, sql: sql?.text ?? "" });
+        }
         const made = await materialize(database, node, {
             project,
             sql,
@@ -228,7 +224,10 @@ function testPrefix({ warnIf, errorIf }: DataTest): string {
     return `select n, (n ${errorIf}) as is_error, (n ${warnIf}) as is_warning from (select count(*) as n from (\n`;
 }
 
-async function runTest(database: Database, project: Project, test: DataTest, sql: string): Promise<Outcome> {
+async function runTest(
+    database: Database,
+    { project, graph, test, sql }: { project: Project; graph: Graph; test: DataTest; sql: string },
+): Promise<Outcome> {
     const { severity, limit } = test;
     const end = limit === undefined ? "" : `\nlimit ${limit}`;
     const [row] = await database.rows(`${testPrefix(test)}${sql}${end}\n) as failing) as counted`);
@@ -236,14 +235,6 @@ async function runTest(database: Database, project: Project, test: DataTest, sql
     // dbt's rule: what is to fail is looked at first, and a test of severity warn never fails.
     const status = severity === "error" && row?.is_error === true ? "fail" : row?.is_warning === true ? "warn" : "pass";
     if (failures === 0) return { status, failures };
-    const sample = await database.rows(`select * from (\n${sql}\n) as failing limit ${shownRows}`);
-    return { status, failures, sample, stored: await storeFailures(database, project, test, sql) };
-}
-
-async function storeFailures(database: Database, project: Project, test: DataTest, sql: string): Promise<string> {
-    const folder = join(placesOf(project).artifacts, "failures");
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, `${test.name}.csv`);
-    await database.run(`copy (select * from (\n${sql}\n) as failing limit ${storedRows}) to ${literal(path)} (header)`);
-    return `artifacts/${project.target.name}/failures/${test.name}.csv`;
+    const failure = await failureOf(database, { project, graph, test, sql }, { isNews: status !== "pass" });
+    return { status, failures, ...failure };
 }

@@ -1,4 +1,5 @@
 import type { Compiled } from "../compile.ts";
+import { originLines } from "../failures.ts";
 import type { Node, Project } from "../nodes.ts";
 import { formatProblem, type Problem } from "../problem.ts";
 import { isRun, type Result, type Status } from "../run.ts";
@@ -47,7 +48,8 @@ export function runResultsOf(
 function resultOf(project: Project, result: Result, compiled: Compiled): object {
     const { node, status, startedAt, seconds, rows, failures = null, stored } = result;
     const isReused = status === "reused";
-    const counted = stored === undefined ? null : `${failures} failing rows: ${stored}`;
+    const counted =
+        stored === undefined ? null : [`${failures} failing rows: ${stored}`, ...originLines(result)].join("\n");
     const started = Date.parse(startedAt);
     const time = (after: number): string => new Date(started + after * 1000).toISOString();
     return {

@@ -218,7 +218,7 @@ for (const [config, pattern] of [
     ],
     ["{partition_by: [subjet, SUBJET]}", /partition_by names "subjet" twice/],
     ["{partition_by: [n, subjet]}", /partition_by names all columns of "m", which leaves nothing for the files/],
-    ["{format: xlsx}", /export\.format is "xlsx"; expected "csv", "parquet", "json"/],
+    ["{format: xlsx}", /export\.format is "xlsx"; expected "csv", "parquet", "json", a list/],
     ["{format: []}", /export\.format is \[\]; expected at least one format/],
 ] as const) {
     test(`refuses export: ${config}`, async () => {
