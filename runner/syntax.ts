@@ -65,9 +65,9 @@ function syntaxOf(sql: string, tree: string): Syntax {
                 : `"${jinja}" is Jinja, which means nothing here: a model is SQL with {{...}} tags`;
         return { ok: false, message, offset };
     }
-    const reads: TableRead[] = [];
-    collectReads(result.statements?.[0]?.node, new Set(), sql, reads);
-    return { ok: true, reads, comparisons: comparisonsIn(result.statements, sql) };
+    const found = { reads: [], comparisons: [] };
+    collect(result.statements?.[0]?.node, new Set(), { sql, ...found });
+    return { ok: true, ...found };
 }
 
 /**
@@ -190,19 +190,6 @@ export async function repeatedName(database: Database, sql: string, name: string
     return undefined;
 }
 
-function comparisonsIn(statements: unknown, sql: string): Comparison[] {
-    const side = (node: SyntaxNode | undefined): ComparedColumn[] => {
-        const name = node?.type === "COLUMN_REF" ? node.column_names?.at(-1) : undefined;
-        return name === undefined ? [] : [{ name, offset: offsetIn(sql, node?.query_location) }];
-    };
-    return [...nodesOf(statements)].flatMap(({ type, left, right }): Comparison[] => {
-        // Of values, "type" is that of the value, an object.
-        if (typeof type !== "string" || !type.startsWith("COMPARE_")) return [];
-        const [a, b] = [...side(left), ...side(right)];
-        return a === undefined || b === undefined ? [] : [[a, b]];
-    });
-}
-
 function* nodesOf(node: unknown): Generator<SyntaxNode> {
     if (typeof node !== "object" || node === null) return;
     if (!Array.isArray(node)) yield node as SyntaxNode;
@@ -276,26 +263,44 @@ interface SyntaxNode {
     readonly column_names?: readonly string[];
 }
 
+interface Collected {
+    readonly sql: string;
+    readonly reads: TableRead[];
+    readonly comparisons: Comparison[];
+}
+
 /** `expressions` are the common table expressions in sight, which a bare table name may mean. */
-function collectReads(node: unknown, expressions: ReadonlySet<string>, sql: string, reads: TableRead[]): void {
+function collect(node: unknown, expressions: ReadonlySet<string>, found: Collected): void {
     if (Array.isArray(node)) {
-        for (const item of node) collectReads(item, expressions, sql, reads);
+        for (const item of node) collect(item, expressions, found);
         return;
     }
     if (typeof node !== "object" || node === null) return;
-    const { type, cte_map, cte_name, query_location } = node as SyntaxNode;
-    const inner = new Set(expressions);
-    for (const { key } of cte_map?.map ?? []) inner.add(key.toLowerCase());
-    if (cte_name !== undefined) inner.add(cte_name.toLowerCase());
-    const offset = offsetIn(sql, query_location);
+    const { sql, reads, comparisons } = found;
+    const { type, cte_map, cte_name, query_location, left, right } = node as SyntaxNode;
+    const names = [...(cte_map?.map ?? []).map(({ key }) => key), ...(cte_name === undefined ? [] : [cte_name])];
+    const inner =
+        names.length === 0 ? expressions : new Set([...expressions, ...names.map((name) => name.toLowerCase())]);
     if (type === "BASE_TABLE") {
         const { catalog_name = "", schema_name = "", table_name = "" } = node as SyntaxNode;
         const name = [catalog_name, schema_name, table_name].filter((part) => part !== "").join(".");
-        if (!(schema_name === "" && inner.has(table_name.toLowerCase()))) reads.push({ name, offset });
+        if (!(schema_name === "" && inner.has(table_name.toLowerCase()))) {
+            reads.push({ name, offset: offsetIn(sql, query_location) });
+        }
     }
     const functionName = (node as SyntaxNode).function?.function_name;
     if (type === "TABLE_FUNCTION" && functionName !== undefined && unseenReaders.test(functionName)) {
-        reads.push({ name: `${functionName}()`, offset });
+        reads.push({ name: `${functionName}()`, offset: offsetIn(sql, query_location) });
     }
-    for (const value of Object.values(node)) collectReads(value, inner, sql, reads);
+    // Of values, "type" is that of the value, an object.
+    if (typeof type === "string" && type.startsWith("COMPARE_")) {
+        const [a, b] = [left, right].map((side) => comparedColumn(side, sql));
+        if (a !== undefined && b !== undefined) comparisons.push([a, b]);
+    }
+    for (const value of Object.values(node)) collect(value, inner, found);
+}
+
+function comparedColumn(node: SyntaxNode | undefined, sql: string): ComparedColumn | undefined {
+    const name = node?.type === "COLUMN_REF" ? node.column_names?.at(-1) : undefined;
+    return name === undefined ? undefined : { name, offset: offsetIn(sql, node?.query_location) };
 }
