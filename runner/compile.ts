@@ -106,7 +106,7 @@ export function compileCall(
 /** The query for the time from which on a windowed model is made anew. */
 export function windowStart(model: Model): string {
     const { eventTime, batchSize, lookback } = model.incremental?.window ?? {};
-    const newest = `date_trunc('${batchSize}', max(${eventTime}))`;
+    const newest = `date_trunc('${batchSize}', max(${identifier(eventTime ?? "")}))`;
     return `select ${newest} - interval '${lookback}' ${batchSize} from ${relationOf(model)}`;
 }
 

@@ -203,6 +203,19 @@ test("makes the window of a microbatch anew, look-back and rows without a time i
     toy.close();
 });
 
+test("takes a window's time whatever it is called", async () => {
+    const toy = eventProject(
+        'select day as "at", v from {{source.shop.events}}{{#incremental}} where day >= {{window_start}}{{/incremental}}',
+        "incremental_strategy: microbatch, event_time: at",
+    );
+    await land(toy, [[1, 0, 1]]);
+    await toy.build();
+    await land(toy, [[1, 0, 2]]);
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await table(toy), [["2024-01-01", "2"]]);
+    toy.close();
+});
+
 for (const [mode, expected] of [
     ["ignore", ["id", "v"]],
     ["append_new_columns", ["id", "v", "more"]],
