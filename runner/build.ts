@@ -11,7 +11,7 @@ import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
 import { checkFreshness, type FreshnessResult, withFreshness } from "./freshness.ts";
 import { type Graph, reach } from "./graph.ts";
 import { prepareHistory, type Run, recordLineage, recordRun, recordStatus } from "./history.ts";
-import { keptTables, restoreSnapshots } from "./kept.ts";
+import { keptTables, restoreHistory } from "./kept.ts";
 import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
 import { macroTestsOf, runMacroTests } from "./macro-tests.ts";
@@ -164,7 +164,7 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
         const { runId } = job.run;
         const results = await run(database, project, {
-            ...{ graph, compiled, plan, refused, standing: memory.relations, ...job.run },
+            ...{ graph, compiled, plan, refused, memory, ...job.run },
             onResult: (result, position) => tellResult(result, position, job),
             stopAfter: (result) => reasonToStop(result, options),
         });
@@ -195,7 +195,7 @@ async function recallWithHistory(database: Database, { options, output, project,
     const onWait = output.note;
     const memory = await recall(database, project, { onWait });
     if (options.explain === true) return memory;
-    const restored = await restoreSnapshots(database, project, { memory, names, onWait });
+    const restored = await restoreHistory(database, project, { memory, names, onWait });
     if (restored.length === 0) return memory;
     output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
     return recall(database, project, { onWait });

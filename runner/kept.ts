@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Column, type Database, identifier, literal } from "./duckdb.ts";
+import { keepsHistory } from "./fingerprint.ts";
 import type { Memory } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
@@ -30,11 +31,16 @@ export function keptTables(
     return kept;
 }
 
+/** Whether what stands under a name can't be made again: a snapshot, or an incremental model of `full_refresh: false`. */
+export function isHistory({ relations, nodes }: Memory, name: string): boolean {
+    return isSnapshotTable(relations.get(name)?.columns ?? []) || keepsHistory in (nodes.get(name)?.inputs ?? {});
+}
+
 /**
- * Takes the history of snapshots that are missing in the work file over from what is published: it can't be made again.
- * Returns the names of those, for which the work file must be read anew.
+ * Takes history that is missing in the work file over from what is published: that of snapshots, and of incremental models
+ * of `full_refresh: false`, which can't be made again. Returns their names; the work file must be read anew for them.
  */
-export async function restoreSnapshots(
+export async function restoreHistory(
     database: Database,
     project: Project,
     { memory, names, onWait }: { memory: Memory; names: ReadonlySet<string>; onWait: (message: string) => void },
@@ -42,7 +48,8 @@ export async function restoreSnapshots(
     const { warehouse } = placesOf(project);
     const missing = [...names].filter((name) => {
         const node = project.nodes.get(name);
-        return node?.kind === "model" && node.snapshot !== undefined && !memory.relations.has(name);
+        if (node?.kind !== "model" || memory.relations.has(name)) return false;
+        return node.snapshot !== undefined || node.incremental?.fullRefresh === false;
     });
     if (missing.length === 0 || !existsSync(warehouse)) return [];
     await database.run(`attach ${literal(warehouse)} as shelfmark_published (read_only)`);
@@ -50,13 +57,14 @@ export async function restoreSnapshots(
         const columns = await database.rows(
             "select table_name as node, column_name as name, data_type as type from duckdb_columns() where database_name = 'shelfmark_published' and schema_name = 'main'",
         );
-        const found = missing.filter((name) =>
-            isSnapshotTable(
-                columns
-                    .filter((row) => row.node === name)
-                    .map((row) => ({ name: String(row.name), type: String(row.type) })),
-            ),
-        );
+        const found = missing.filter((name) => {
+            const published = columns
+                .filter((row) => row.node === name)
+                .map((row) => ({ name: String(row.name), type: String(row.type) }));
+            const node = project.nodes.get(name);
+            const isSnapshot = node?.kind === "model" && node.snapshot !== undefined;
+            return isSnapshot ? isSnapshotTable(published) : published.length > 0;
+        });
         if (found.length === 0) return [];
         await attachWork(database, project, { write: true, onWait });
         try {

@@ -3,21 +3,25 @@ import { relative } from "node:path";
 import { PipelineError } from "../../common/errors.ts";
 import { takeLock } from "../../common/lock.ts";
 import { loadConfig, loadTarget } from "../config.ts";
-import { Database, literal, type Row } from "../duckdb.ts";
+import { type Database, identifier, literal, type Row } from "../duckdb.ts";
+import { isHistory } from "../kept.ts";
 import type { ProjectOptions } from "../load.ts";
-import { type Places, placesOf } from "../open.ts";
+import { readMemory } from "../memory.ts";
+import type { Project } from "../nodes.ts";
+import { attachWork, openEmpty, placesOf, workCatalog } from "../open.ts";
 
 /**
  * Removes what a build can make again: the target's artifacts and work file. What was landed or published stays.
  * The removed paths are returned, relative to the project folder.
- * @throws PipelineError when the work file holds history of a snapshot that is published nowhere.
+ * @throws PipelineError when the work file holds history that is published nowhere.
  */
 export async function clean({ projectDir: root, target }: ProjectOptions): Promise<string[]> {
     const config = await loadConfig(root);
-    const places = placesOf({ root, target: await loadTarget(root, target ?? config.target) });
+    const project = { root, target: await loadTarget(root, target ?? config.target) };
+    const places = placesOf(project);
     const release = takeLock(places.lock, "clean");
     try {
-        await requirePublishedHistory(places);
+        await requirePublishedHistory(project);
         const paths = [places.artifacts, places.work, `${places.work}.wal`, `${places.work}.tmp`].filter(existsSync);
         for (const path of paths) rmSync(path, { recursive: true });
         return paths.map((path) => relative(root, path));
@@ -26,26 +30,37 @@ export async function clean({ projectDir: root, target }: ProjectOptions): Promi
     }
 }
 
-async function requirePublishedHistory({ work, warehouse }: Places): Promise<void> {
+async function requirePublishedHistory(project: Pick<Project, "root" | "target">): Promise<void> {
+    const { work, warehouse } = placesOf(project);
     if (!existsSync(work)) return;
-    const database = await Database.open();
+    const database = await openEmpty(project);
     try {
-        await database.run(`attach ${literal(work)} as work (read_only)`);
-        if (existsSync(warehouse)) await database.run(`attach ${literal(warehouse)} as published (read_only)`);
-        const snapshots = (catalog: string): Promise<Row[]> =>
-            database.rows(
-                `select table_name as name, (select estimated_size from duckdb_tables() as t where t.table_oid = c.table_oid
-                     and t.database_oid = c.database_oid) as size
-                 from duckdb_columns() as c where database_name = '${catalog}' and schema_name = 'main' and column_name = 'dbt_scd_id'`,
-            );
-        const published = new Map((await snapshots("published")).map((row) => [row.name, Number(row.size)]));
-        for (const { name, size } of await snapshots("work")) {
-            if ((published.get(name ?? "") ?? 0) >= Number(size)) continue;
+        await attachWork(database, project, { write: false });
+        if (existsSync(warehouse)) await database.run(`attach ${literal(warehouse)} as ${published} (read_only)`);
+        const memory = await readMemory(database);
+        for (const name of memory.relations.keys()) {
+            if (!isHistory(memory, name) || (await isPublished(database, name))) continue;
             throw new PipelineError(
-                `the work file holds history of the snapshot "${name}" that is published nowhere and can't be made again: publish it with a build first`,
+                `the work file holds history of "${name}" that is published nowhere and can't be made again: publish it with a build first`,
             );
         }
     } finally {
         database.close();
     }
+}
+
+const published = "shelfmark_published";
+
+/** Whether the publication in force has all rows of a table of the work file. */
+async function isPublished(database: Database, name: string): Promise<boolean> {
+    const columnsIn = (catalog: string): Promise<Row[]> =>
+        database.rows(
+            `select column_name as name, data_type as type from duckdb_columns() where database_name = '${catalog}'
+             and schema_name = 'main' and table_name = ${literal(name)} order by column_index`,
+        );
+    const [here, there] = [await columnsIn(workCatalog), await columnsIn(published)];
+    if (JSON.stringify(here) !== JSON.stringify(there)) return false;
+    const table = `main.${identifier(name)}`;
+    const missing = `from ${workCatalog}.${table} except all from ${published}.${table}`;
+    return (await database.value(`select 1 from (${missing}) as missing limit 1`)) === null;
 }
