@@ -83,7 +83,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     null_count: fault('200 with "work_count": null and no works, as when the search engine fails', {
         routes: ["subjects"],
         spoil: ({ request, answer }) =>
-            edited(answer(), ({ key, name, subject_type, solr_query }) => ({
+            edited(answer(withoutDetails(request)), ({ key, name, subject_type, solr_query }) => ({
                 ...{ key, name, subject_type, solr_query, work_count: null, works: [] },
                 ...(request.query.get("has_fulltext") === "true" && { ebook_count: null }),
             })),
@@ -335,6 +335,12 @@ function withWorks(answer: Answer, edit: (works: readonly unknown[]) => readonly
 function worksOf(answer: Answer): readonly unknown[] {
     const { docs, works } = answer.status === 200 ? JSON.parse(answer.body) : { docs: [], works: [] };
     return docs ?? works;
+}
+
+function withoutDetails(request: StandInRequest): StandInRequest {
+    const query = new URLSearchParams(request.query);
+    query.delete("details");
+    return { ...request, query };
 }
 
 /** The request for a page that begins one work earlier; the same one when the page is the first. */

@@ -248,16 +248,16 @@ test("sends no request sooner than the interval after the one before, also when 
                 for (const until = Date.now() + 150; Date.now() < until; );
             }, 30);
             try {
-                await Promise.all(Array.from({ length: 12 }, () => client.get("/search.json", query, options)));
+                await Promise.all(Array.from({ length: 9 }, () => client.get("/search.json", query, options)));
             } finally {
                 globalThis.fetch = fetch;
             }
             const gaps = sent.slice(1).map((at, index) => at - (sent[index] ?? 0));
-            assert.is(gaps.length, 15);
-            // A timer may be a millisecond early by the clock.
-            assert.ok(Math.min(...gaps) >= 20, `gaps of ${gaps.join(", ")} ms`);
+            assert.is(gaps.length, 12);
+            // Of 50 ms: a timer may be early by a bit, and sending takes its time.
+            assert.ok(Math.min(...gaps) >= 40, `gaps of ${gaps.join(", ")} ms`);
         },
-        { pace: 50, faults: [{ route: "search", from: 3, times: 4, fault: "503" }] },
+        { pace: 20, faults: [{ route: "search", from: 3, times: 4, fault: "503" }] },
     ));
 
 test("gives up at its deadline, whatever it is that takes so long", async () => {
