@@ -140,7 +140,7 @@ export const table: readonly FaultCase[] = [
         what: "a work goes that has landed",
         plan: [{ ...secondPage, fault: "delete", keys: [first.key] }],
         ...{ outcome: "partial", exit: 3, requests: 10, works: 240 },
-        says: "1 of the landed works are not counted any more: /works/OL10001W",
+        says: "1 of the landed works are not counted any more; the service has no longer /works/OL10001W",
     },
     {
         what: "a work goes before it has landed",
