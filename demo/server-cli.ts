@@ -57,7 +57,7 @@ async function serve(options: Options): Promise<void> {
     console.log("This is a stand-in for Open Library and NOT openlibrary.org.");
     console.log(standIn.url);
     console.log(`${catalogue.works.length} works, ${catalogue.documents.size} author documents. Ctrl-C ends it.`);
-    if (faults.length > 0) console.log(`It fails on purpose, by the ${faults.length} rules of ${options.faults}.`);
+    if (faults.length > 0) console.log(`It fails on purpose, as ${options.faults} plans.`);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => standIn.close());
 }
 
