@@ -5,7 +5,7 @@ import type { Compiled } from "./compile.ts";
 import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
-import { materialize } from "./materialize.ts";
+import { materialize, renderingOf } from "./materialize.ts";
 import { type Memory, type Remembered, remember, type State } from "./memory.ts";
 import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
 import { placesOf } from "./open.ts";
@@ -176,15 +176,18 @@ async function runNode(
     node: Result["node"],
     options: RunOptions,
 ): Promise<Outcome> {
-    const sql = options.compiled.get(node.name);
+    const compiled = options.compiled.get(node.name);
+    const kept = options.plan.kept.get(node.name);
+    const sql =
+        node.kind === "model"
+            ? await renderingOf(database, node, { sql: compiled, isKept: kept !== undefined })
+            : compiled;
     try {
         if (node.kind === "test") {
             return await runTest(database, { project, graph: options.graph, test: node, sql: sql?.text ?? "" });
         }
         const made = await materialize(database, node, {
-            project,
-            sql,
-            kept: options.plan.kept.get(node.name),
+            ...{ project, sql, kept },
             now: options.startedAt,
             remember: () => rememberAs("built", node, { database, ...options }),
         });
@@ -193,9 +196,7 @@ async function runNode(
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
             const prefix = node.kind === "test" ? testPrefix(node).length : 0;
-            const isIncrement = options.plan.kept.has(node.name);
-            const text = isIncrement ? (sql.increment ?? sql) : sql;
-            return { status: "error", message: formatProblem(problemOf(error, text, { prefix })) };
+            return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
         return { status: "error", message: `${file.path}  ${error.message}` };
