@@ -29,6 +29,14 @@ export interface Difference {
     readonly rows: readonly RowDifference[];
 }
 
+/** A model's unique key as `columns` spell it, or nothing where they don't hold all of it: rows can't be paired by it then. */
+export function keyAmong(columns: readonly string[], uniqueKey: readonly string[]): readonly string[] {
+    const key = uniqueKey.flatMap(
+        (name) => columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? [],
+    );
+    return key.length === uniqueKey.length ? key : [];
+}
+
 /** Compares the rows of two relations as multisets, NULL being a value like any other. */
 export async function compareRelations(
     database: Database,

@@ -121,7 +121,7 @@ export function sameKey(key: readonly string[]): string {
     return key.map((name) => `kept.${identifier(name)} is not distinct from made.${identifier(name)}`).join(" and ");
 }
 
-/** @throws SqlError which names the key that two rows of `relation` have, or that is NULL in part. */
+/** @throws SqlError which names the key that two rows of `relation` have; NULL is a value here. */
 export async function rejectRepeatedKeys(database: Database, model: Model, relation: string): Promise<void> {
     const key = model.uniqueKey.map(identifier).join(", ");
     const [row] = await database.rows(

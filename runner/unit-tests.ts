@@ -1,6 +1,6 @@
 import { didYouMean } from "../common/nearest.ts";
 import type { Columns } from "./check.ts";
-import { compareRelations, differenceText } from "./compare.ts";
+import { compareRelations, differenceText, keyAmong } from "./compare.ts";
 import { compile } from "./compile.ts";
 import { csvObjects } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
@@ -194,7 +194,7 @@ async function compare(
     names: readonly string[],
     uniqueKey: readonly string[],
 ): Promise<string | undefined> {
-    const key = uniqueKey.every((name) => names.includes(name)) ? uniqueKey : [];
+    const key = keyAmong(names, uniqueKey);
     const { added, gone, changed, rows } = await compareRelations(database, {
         ...{ before: "expected", after: "actual", columns: names, key, limit: shownDifferences },
     });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { PipelineError } from "../../common/errors.ts";
 import { build } from "../build.ts";
-import { compareRelations, type Difference, differenceText } from "../compare.ts";
+import { compareRelations, type Difference, differenceText, keyAmong } from "../compare.ts";
 import { compile } from "../compile.ts";
 import { type Column, type Database, identifier, literal } from "../duckdb.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
@@ -133,8 +133,7 @@ async function difference(
         return [{ name, ...(was === undefined ? {} : { before: was }), ...(is === undefined ? {} : { after: is }) }];
     });
     const common = names.filter((name) => typeIn(before, name) === typeIn(after, name));
-    const unique = node.kind === "model" ? node.uniqueKey : [];
-    const key = unique.every((name) => common.includes(name)) ? unique : [];
+    const key = keyAmong(common, node.kind === "model" ? node.uniqueKey : []);
     const table = identifier(node.name);
     const rows = await compareRelations(database, {
         ...{ before: `${published}.main.${table}`, after: `${workCatalog}.main.${table}`, key, columns: common, limit },

@@ -2,7 +2,7 @@ import { Document, isCollection, type YAMLMap, type YAMLSeq } from "yaml";
 import { PipelineError } from "../../common/errors.ts";
 import { didYouMean } from "../../common/nearest.ts";
 import { type Columns, check } from "../check.ts";
-import { compareRelations, differenceText } from "../compare.ts";
+import { compareRelations, differenceText, keyAmong } from "../compare.ts";
 import { type Compiled, compile, relationOf } from "../compile.ts";
 import { type Column, type Database, identifier, SqlError } from "../duckdb.ts";
 import { type Graph, reach } from "../graph.ts";
@@ -172,8 +172,8 @@ async function fixture(database: Database, project: Project, recording: Recordin
             output.note(`"${name}": the first ${options.limit} of ${options.limit + dropped} rows are given`);
     }
     await database.run(`create or replace table shelfmark_made as select * from (\n${sql}\n) as made`);
-    const key = model.uniqueKey;
     const names = (columns.get(model.name) ?? []).map((column) => column.name);
+    const key = keyAmong(names, model.uniqueKey);
     const comparison = { before: wanted, after: "shelfmark_made", columns: names, key, limit: 5 };
     const { added, gone, changed, rows } = await compareRelations(database, comparison);
     if (added + gone + changed > 0) {

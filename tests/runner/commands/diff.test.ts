@@ -68,6 +68,17 @@ apart: no longer published
     toy.close();
 });
 
+test("pairs rows by a key in whatever case it is written", async () => {
+    const toy = toyProject({
+        "models/a.sql": "select 1 as Id, 'x' as v",
+        "models/_models.yml": "models: [{name: a, config: {unique_key: iD}}]",
+    });
+    await toy.build();
+    toy.write("models/a.sql", "select 1 as Id, 'y' as v");
+    assert.match(await differences(toy), /^a: 0 added, 0 gone, 1 changed \(v in 1\)\n {4}~ Id=1 {2}v=x but y\n/);
+    toy.close();
+});
+
 test("says that what failed would not be published", async () => {
     const toy = toyProject(files);
     await toy.build();
