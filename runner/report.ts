@@ -1,10 +1,9 @@
 import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
 import type { Row, Value } from "./duckdb.ts";
-import type { Event } from "./events.ts";
+import type { Event, PlannedNode } from "./events.ts";
 import { originLines } from "./failures.ts";
 import { type FreshnessResult, type FreshnessStatus, freshnessText } from "./freshness.ts";
-import type { Plan } from "./plan.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
 
@@ -90,15 +89,13 @@ export function checkedLine({
 }
 
 /** Each node with why it would run, or that it would not. */
-export function explanation({ reasons, kept }: Plan): string {
-    const width = Math.max(...[...reasons.keys()].map((name) => name.length));
-    const lines = [...reasons].map(([name, reason]) => {
-        const verb = kept.has(name) ? "goes on" : "runs";
-        const fate = reason === undefined ? "reused: nothing it is made of has changed" : `${verb}: ${reason}`;
-        return `${name.padEnd(width)}  ${fate}`;
-    });
-    const running = [...reasons.values()].filter((reason) => reason !== undefined).length;
-    return [...lines, "", `${running} of ${reasons.size} nodes would run`].join("\n");
+export function explanation(nodes: readonly PlannedNode[]): string {
+    const width = Math.max(...nodes.map(({ node }) => node.length));
+    const lines = nodes.map(
+        ({ node, fate, reason = "nothing it is made of has changed" }) => `${node.padEnd(width)}  ${fate}: ${reason}`,
+    );
+    const running = nodes.filter(({ fate }) => fate !== "reused").length;
+    return [...lines, "", `${running} of ${nodes.length} nodes would run`].join("\n");
 }
 
 /** What a run came to: what went wrong, what was reused, what was published or why nothing was. */

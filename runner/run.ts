@@ -72,8 +72,8 @@ export async function run(database: Database, project: Project, options: RunOpti
         const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
         const result: Result = { node, ...outcome, startedAt, seconds: (performance.now() - started) / 1000 };
         if (node.kind !== "test" && result.status === "success") built.add(node.name);
-        const stops = result.status === "error" || result.status === "fail";
-        if (stops || (result.status === "skip" && node.kind !== "test")) block(result, project, graph, blocked);
+        if (hasFailed(result) || (result.status === "skip" && node.kind !== "test"))
+            block(result, project, graph, blocked);
         results.push(result);
         onResult(result, { index: i + 1, total: todo.length });
         stopped = options.stopAfter(result);
@@ -120,6 +120,11 @@ async function rememberTests(
 /** An ephemeral model is run where it is written into. */
 export function isRun(node: Node): boolean {
     return node.kind !== "source" && !(node.kind === "model" && node.materialized === "ephemeral");
+}
+
+/** Whether a node stops what reads it. */
+export function hasFailed({ status }: Pick<Result, "status">): boolean {
+    return status === "error" || status === "fail";
 }
 
 type Outcome = Omit<Result, "node" | "startedAt" | "seconds">;

@@ -30,6 +30,11 @@ test("resumes from what failed and was skipped", async () => {
     const again = listener();
     await retry({ projectDir: toy.folder }, again);
     assert.match(again.said.join(), /Nothing to retry: run \S+ left nothing undone/);
+    const events = listener();
+    await retry({ projectDir: toy.folder, logFormat: "json" }, events);
+    const { type, reasons } = JSON.parse(events.said.join()) as Record<string, unknown>;
+    assert.is(type, "finished");
+    assert.match(String(reasons), /^Nothing to retry: run \S+ left nothing undone$/);
     toy.close();
 });
 
