@@ -11,9 +11,9 @@ import { freshnessRecord, plannedNodes } from "./events.ts";
 import { checkFreshness, type FreshnessResult, withFreshness } from "./freshness.ts";
 import { type Graph, reach } from "./graph.ts";
 import { prepareHistory, recordLineage, recordRun, recordStatus } from "./history.ts";
-import { keptTables, restoreSnapshots } from "./kept.ts";
+import { keptTables, recallWithHistory } from "./kept.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
-import { type Memory, noMemory, prepareMemory, recall, rememberChecked } from "./memory.ts";
+import { noMemory, prepareMemory, rememberChecked } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
 import { attachScratch, attachWork, leave, openSources, placesOf, requireSources } from "./open.ts";
 import { makePlan } from "./plan.ts";
@@ -144,7 +144,8 @@ function recordResults(job: Job, problems: ProjectError["problems"] = []): void 
 async function buildIn(database: Database, job: Job): Promise<Outcome> {
     const { command, options, output, project, graph, compiled, names, teller } = job;
     const isSample = options.sampleRows !== undefined;
-    const memory = isSample ? noMemory : await recallWithHistory(database, job);
+    const recalling = { names, isReadOnly: options.explain === true, note: output.note };
+    const memory = isSample ? noMemory : await recallWithHistory(database, project, recalling);
     const engine = String(await database.value("select version()"));
     const kept = keptTables(project, memory, { names, fullRefresh: options.fullRefresh });
     const checked = await checkOnce(database, job, { memory, engine, kept, checker: options.checker });
@@ -196,17 +197,6 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         const message = `${file} can't be written, what people read is as it was: ${error.message}`;
         throw new PipelineError(message, { cause: error });
     }
-}
-
-/** The memory of the work file, into which history that only the publication has is brought back first. */
-async function recallWithHistory(database: Database, { options, output, project, names }: Job): Promise<Memory> {
-    const onWait = output.note;
-    const memory = await recall(database, project, { onWait });
-    if (options.explain === true) return memory;
-    const restored = await restoreSnapshots(database, project, { memory, names, onWait });
-    if (restored.length === 0) return memory;
-    output.note(`The history of ${restored.join(", ")} is taken over from what is published`);
-    return recall(database, project, { onWait });
 }
 
 /** How fresh the sources are that the selection is made of; what passes is no news. */

@@ -1,5 +1,5 @@
 import { type Database, identifier, type Row, type Value } from "./duckdb.ts";
-import { valueText } from "./report.ts";
+import { valueText } from "./text.ts";
 
 export interface Comparison {
     /** Relations, as SQL names them, that both have `columns`. */

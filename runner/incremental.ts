@@ -1,6 +1,6 @@
 import { type Column, type Database, identifier, type Row, SqlError } from "./duckdb.ts";
 import type { Incremental, Model } from "./nodes.ts";
-import { valueText } from "./report.ts";
+import { valueText } from "./text.ts";
 
 /** What must become of a kept table's columns before the rows of a run fit into it. */
 export interface SchemaChange {

@@ -138,3 +138,8 @@ export interface Project {
     readonly unitTests: readonly UnitTest[];
     readonly macroTests: readonly MacroTest[];
 }
+
+/** Whether a node has no relation of its own: it is written into what reads it. */
+export function isEphemeral(node: Node | undefined): node is Model & { readonly materialized: "ephemeral" } {
+    return node?.kind === "model" && node.materialized === "ephemeral";
+}

@@ -1,11 +1,12 @@
 import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
-import type { Row, Value } from "./duckdb.ts";
+import type { Row } from "./duckdb.ts";
 import type { Event, PlannedNode } from "./events.ts";
 import { originLines } from "./failures.ts";
 import { type FreshnessResult, type FreshnessStatus, freshnessText } from "./freshness.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
+import { count, counted, valueText } from "./text.ts";
 
 // What a person reads while and after a run: one line a node, what went wrong, and dbt's closing line.
 
@@ -30,9 +31,9 @@ export function resultLine(result: Result, { index, total }: { index: number; to
     const kind = node.kind === "model" ? node.materialized : node.kind;
     const name = node.kind === "test" ? node.name : relationOf(node);
     const facts = [
-        ...(rows === undefined ? [] : [`${count(rows)} row${rows === 1 ? "" : "s"}`]),
+        ...(rows === undefined ? [] : [counted(rows, "row")]),
         ...(newRows === undefined ? [] : [`${count(newRows)} of them from this run`]),
-        ...(failures === undefined || failures === 0 ? [] : [`${count(failures)} failure${failures === 1 ? "" : "s"}`]),
+        ...(failures === undefined || failures === 0 ? [] : [counted(failures, "failure")]),
         ...(status === "skip" ? [message ?? ""] : [`${seconds.toFixed(2)} s`]),
     ];
     return `${number}  ${paint[status](word.padEnd(5))}  ${kind.padEnd(5)}  ${name}  ${colors.dim(facts.join("  "))}`;
@@ -62,7 +63,7 @@ export function details(results: readonly Result[]): string {
             if (message !== undefined) return `${head}\n${indent(message)}`;
             const description =
                 node.kind === "test" && node.description !== "" ? `\n${indent(node.description.trim())}` : "";
-            const found = `${count(failures)} failing row${failures === 1 ? "" : "s"}`;
+            const found = counted(failures, "failing row");
             const first = sample.length < failures ? `, the first ${sample.length}` : "";
             const lines = [
                 `${found}${first} (${stored}):`,
@@ -83,7 +84,7 @@ export function checkedLine({
     seconds,
     target,
 }: Extract<Event, { type: "checked" }>): string {
-    const also = unit_tests === 0 ? "" : ` and ${count(unit_tests)} unit test${unit_tests === 1 ? "" : "s"}`;
+    const also = unit_tests === 0 ? "" : ` and ${counted(unit_tests, "unit test")}`;
     const verb = is_anew ? "Checked" : "Nothing to check anew in";
     return `${verb} ${count(nodes)} nodes${also} in ${seconds.toFixed(2)} s, target ${target}`;
 }
@@ -121,8 +122,7 @@ export function conclusion(
         if (publication.leftBehind !== undefined)
             lines.push(`Old publications could not be removed: ${publication.leftBehind}`);
     } else if (sampleRows !== undefined) {
-        const rows =
-            sampleRows === 0 ? "no rows" : `no more than ${count(sampleRows)} row${sampleRows === 1 ? "" : "s"}`;
+        const rows = sampleRows === 0 ? "no rows" : `no more than ${counted(sampleRows, "row")}`;
         lines.push(`This ran in memory on ${rows} of each source: nothing was kept, nothing was published`);
     } else if (command === "build" && keepsPublication !== true) {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;
@@ -152,19 +152,6 @@ function rowText(row: Row): string {
         .join("  ");
 }
 
-/** A value in one short line. */
-export function valueText(value: Value): string {
-    if (value === null) return "null";
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    const oneLine = text.replace(/\s+/g, " ");
-    return oneLine.length > 60 ? `${oneLine.slice(0, 59)}…` : oneLine;
-}
-
 function indent(text: string): string {
     return text.replace(/^/gm, "    ");
-}
-
-/** `1,234,567`. Not by toLocaleString, which takes 20 ms to load what it knows of languages. */
-export function count(n: number): string {
-    return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }

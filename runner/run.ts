@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { problemOf } from "./check-node.ts";
-import type { Compiled } from "./compile.ts";
+import { type Compiled, readsOf } from "./compile.ts";
 import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
 import { materialize, renderingOf } from "./materialize.ts";
 import { type Memory, type Remembered, remember, type State } from "./memory.ts";
-import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
+import { type DataTest, isEphemeral, type Model, type Node, type Project, type Seed } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
@@ -119,7 +119,7 @@ async function rememberTests(
 
 /** An ephemeral model is run where it is written into. */
 export function isRun(node: Node): boolean {
-    return node.kind !== "source" && !(node.kind === "model" && node.materialized === "ephemeral");
+    return node.kind !== "source" && !isEphemeral(node);
 }
 
 /** Whether a node stops what reads it. */
@@ -159,20 +159,10 @@ function testedBy(test: DataTest): readonly string[] {
 }
 
 function missingParent(node: Node, project: Project, built: ReadonlySet<string>): string | undefined {
-    const missing = relationsRead(node, project).find((name) => !built.has(name));
+    const missing = [...readsOf(node, project)].find((read) => isRun(read) && !built.has(read.name));
     return missing === undefined
         ? undefined
-        : `${missing} has not been built; take it in with --select "+${node.name}"`;
-}
-
-/** The models and seeds that must stand in the work file, those behind ephemeral models included. */
-function relationsRead(node: Node, project: Project): string[] {
-    return node.parents.flatMap((name) => {
-        const parent = project.nodes.get(name);
-        if (parent === undefined || parent.kind === "source") return [];
-        const inlined = parent.kind === "model" && parent.materialized === "ephemeral";
-        return inlined ? relationsRead(parent, project) : [name];
-    });
+        : `${missing.name} has not been built; take it in with --select "+${node.name}"`;
 }
 
 async function runNode(

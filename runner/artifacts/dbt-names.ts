@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { identifier } from "../duckdb.ts";
-import type { DataTest, Model, Node, Project } from "../nodes.ts";
+import { type DataTest, isEphemeral, type Model, type Node, type Project } from "../nodes.ts";
 import type { UnitTest } from "../properties.ts";
 
 // What things are called in dbt's artifacts.
@@ -29,7 +29,7 @@ export function placeOf(node: Node): { database: string; schema: string; identif
 
 /** `"work"."main"."dim_books"`; null where no relation is made. */
 export function relationName(node: Node): string | null {
-    if (node.kind === "test" || (node.kind === "model" && node.materialized === "ephemeral")) return null;
+    if (node.kind === "test" || isEphemeral(node)) return null;
     return Object.values(placeOf(node)).map(identifier).join(".");
 }
 

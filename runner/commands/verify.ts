@@ -7,7 +7,7 @@ import { loadProject, type Output, type ProjectOptions, selectNodes } from "../l
 import { readMemory } from "../memory.ts";
 import type { Model } from "../nodes.ts";
 import { attachWork, openSources } from "../open.ts";
-import { count } from "../report.ts";
+import { count } from "../text.ts";
 
 export interface VerifyOptions extends ProjectOptions {
     /** How many differing rows of each model to show. */

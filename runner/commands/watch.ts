@@ -12,7 +12,8 @@ import type { Event } from "../events.ts";
 import type { Output } from "../load.ts";
 import { openEmpty, placesOf } from "../open.ts";
 import { isProjectFile, projectFolders } from "../parse.ts";
-import { count, details } from "../report.ts";
+import { details } from "../report.ts";
+import { count, counted } from "../text.ts";
 
 export interface WatchOptions extends BuildOptions {
     /** Ends it. */
@@ -278,10 +279,6 @@ function verdict(
         ...(wrong === "" ? [] : [wrong]),
         published,
     ].join("\n");
-}
-
-function counted(n: number, noun: string): string {
-    return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** `a, b and 3 more` */
