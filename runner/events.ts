@@ -1,6 +1,7 @@
 import type { Row } from "./duckdb.ts";
 import type { Failure } from "./failures.ts";
 import type { FreshnessResult } from "./freshness.ts";
+import { resourceType } from "./nodes.ts";
 import type { Plan } from "./plan.ts";
 import { lineAndColumn, type Problem } from "./problem.ts";
 import type { Published } from "./publish.ts";
@@ -92,7 +93,7 @@ export function nodeRecord({ node, ...result }: Result): NodeRecord {
     };
     const present = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
     const kind = node.kind === "model" ? { materialized: node.materialized } : {};
-    return { node: node.name, resource_type: node.kind, ...kind, status, seconds, ...present };
+    return { node: node.name, resource_type: resourceType(node), ...kind, status, seconds, ...present };
 }
 
 /** How fresh a source is. */
