@@ -79,7 +79,7 @@ export async function build(command: Command, options: BuildOptions, output: Out
     } catch (error) {
         // What a check makes of a statement that was interrupted looks like a mistake in the project.
         const isInterrupted = options.signal?.aborted === true && teller.results.length === 0;
-        throw isInterrupted ? teller.interrupted([]) : teller.failed(error);
+        throw isInterrupted ? teller.interrupted([], "before anything ran") : teller.failed(error);
     } finally {
         release();
     }
@@ -174,18 +174,22 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
             onResult: (result, position) => teller.result(result, position),
             stopAfter: (result) => reasonToStop(result, options),
         });
-        const isInterrupted = options.signal?.aborted === true;
+        const isInterrupted = (): boolean => options.signal?.aborted === true;
         const isSound = stale.length === 0 && !results.some((r) => hasFailed(r) || r.status === "skip");
-        const status = isInterrupted ? "interrupted" : isSound ? "success" : "error";
+        const status = isInterrupted() ? "interrupted" : isSound ? "success" : "error";
         const hasRun = results.some(({ status }) => status !== "reused");
         if (hasRun) await recordRun(database, project, { run: teller.run, status, results, freshness });
-        if (isInterrupted) throw teller.interrupted(results);
+        const last = `${teller.results.length} of ${results.length}, ${teller.results.at(-1)?.node.name}`;
+        if (status === "interrupted") throw teller.interrupted(results, `at ${last}`);
         const wantsPublication = command === "build" && isSound && !isSample && options.keepsPublication !== true;
         const published: Published = wantsPublication
             ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
             : { reasons: [] };
         const { publication, reasons } = published;
-        if (reasons.length > 0) await recordStatus(database, runId, "error");
+        if (reasons.length > 0) {
+            await recordStatus(database, runId, isInterrupted() ? "interrupted" : "error");
+            if (isInterrupted()) throw teller.interrupted(results, "before it was published");
+        }
         const isNews = hasRun || publication !== undefined;
         if (!isSample) await writeCatalog(database, project, { invocation: job.invocation, isNews });
         const ok = isSound && reasons.length === 0;

@@ -80,13 +80,10 @@ export class Teller {
         this.end(ok ? "success" : "error", ended, [conclusion, finished, closingLine(ended.results)].join("\n"));
     }
 
-    /** Tells where it was interrupted, of all `results` that there would have been. Returns what is to be thrown. */
-    interrupted(results: readonly Result[]): PipelineError {
-        const last = this.results.at(-1);
-        const at = `at ${this.results.length} of ${results.length}, ${last?.node.name}`;
-        const where = `interrupted ${last === undefined ? "before anything ran" : at}`;
-        this.end("interrupted", { results, published: { reasons: [where] } });
-        return new PipelineError(`${where}. What people read is as it was`, { exitCode: 2 });
+    /** Tells that it was interrupted, and where: "before anything ran". Returns what is to be thrown. */
+    interrupted(results: readonly Result[], where: string): PipelineError {
+        this.end("interrupted", { results, published: { reasons: [`interrupted ${where}`] } });
+        return new PipelineError(`interrupted ${where}. What people read is as it was`, { exitCode: 2 });
     }
 
     /** Tells of the error that ended it, unless that was told. Returns it: people read it where all errors are printed. */

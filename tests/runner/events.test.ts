@@ -179,6 +179,25 @@ test("with logFormat json say why each node would run", async () => {
     toy.close();
 });
 
+test("of a run that was interrupted while it was published say so", async () => {
+    const toy = toyProject({
+        "models/a.sql": "select count(*) as n from range(100000000000) as r(i) where i % 7 = 8",
+        "models/_models.yml": "models: [{name: a, config: {materialized: view}}]",
+    });
+    const interruption = new AbortController();
+    const onEvent = ({ type }: { type: string }): void => {
+        if (type === "node") setTimeout(() => interruption.abort(), 300);
+    };
+    let said = "";
+    await toy.build({ signal: interruption.signal, onEvent }).catch((error: Error) => {
+        said = error.message;
+    });
+    assert.is(said, "interrupted before it was published. What people read is as it was");
+    assert.is(events(toy).at(-1)?.status, "interrupted");
+    assert.equal(await toy.rows("select status from meta.runs", "data/work.duckdb"), [{ status: "interrupted" }]);
+    toy.close();
+});
+
 test("tell a check that was interrupted from one that found a mistake", async () => {
     const toy = toyProject({
         "models/a.sql": "select count(*) as n from range(100000000000) as r(i) where i % 7 = 8",
