@@ -18,7 +18,7 @@ test("lands every work and every author document byte for byte", async () => {
     assert.is(status, "complete");
     assert.match(
         summary,
-        /^extract science_fiction: complete: 2,500 works of 2,500 and 1,250 author documents in 18 requests, \d+ s, run \d{8}T\d{6}Z-science_fiction$/,
+        /^extract science_fiction: complete: 2,500 works of 2,500\nextract: complete: 2,500 works and 1,250 author documents in 18 requests, \d+ s, run \d{8}T\d{6}Z-science_fiction$/,
     );
     const landed = await scene.rows(`
         select body, body_sha256 = sha256(body) as is_hashed from openlibrary.search_pages
@@ -34,19 +34,29 @@ test("lands every work and every author document byte for byte", async () => {
     const [run] = await scene.rows("select * exclude (started_at, ended_at) from openlibrary.extract_runs");
     assert.equal(run, {
         run_id: runId,
-        subject: "science_fiction",
+        source: "api",
         base_url: scene.standIn.url,
         status: "complete",
         message: null,
         max_works: null,
-        num_found: "2500",
         works_landed: "2500",
         authors_wanted: "1250",
         authors_landed: "1250",
+        authors_reused: "0",
         pages_landed: "18",
         rows_quarantined: "0",
         requests: "18",
     });
+    assert.equal(await scene.rows("from openlibrary.extract_subjects"), [
+        {
+            run_id: runId,
+            subject: "science_fiction",
+            status: "complete",
+            message: null,
+            num_found: "2500",
+            works_landed: "2500",
+        },
+    ]);
     const pages = "select page_number, docs, num_found from openlibrary.search_pages order by page_number";
     assert.equal(
         (await scene.rows(pages)).map(({ docs, num_found }) => [docs, num_found]),
@@ -74,7 +84,8 @@ test("stops at max_works, with the authors of these works only", async () => {
     assert.is(status, "partial");
     assert.ok(isStopped);
     const [run] = await scene.rows(
-        "select message, works_landed, authors_wanted, authors_landed from openlibrary.extract_runs",
+        `select s.message, s.works_landed, authors_wanted, authors_landed
+        from openlibrary.extract_runs inner join openlibrary.extract_subjects s using (run_id)`,
     );
     assert.equal(run, {
         message: "stopped at --max-works 1,100 of 2,500",
@@ -94,10 +105,11 @@ test("is complete when max_works is more than there are", async () => {
 test("says which subject has no works, and lands the count that proves it", async () => {
     const scene = await setScene(20);
     await failsWith(
-        scene.extract({ subject: "scifi" }),
+        scene.extract({ subjects: ["scifi"] }),
         /^extract scifi: there are no works of the subject "scifi"; .*\.$/,
     );
-    const [run] = await scene.rows("select status, num_found, pages_landed from openlibrary.extract_runs");
+    const [run] = await scene.rows(`select r.status, num_found, pages_landed
+        from openlibrary.extract_runs r inner join openlibrary.extract_subjects using (run_id)`);
     assert.equal(run, { status: "failed", num_found: "0", pages_landed: "1" });
 });
 
@@ -129,7 +141,7 @@ test("does not fetch the authors again that a failed run has landed", async () =
     const scene = await setScene(1_000, (request) =>
         isDown && request.path === "/api/get_many" && ++batches > 3 ? json({ status: 429 }, 429) : undefined,
     );
-    await failsWith(scene.extract(), /429 Too Many Requests after 5 tries: GET .*1,000 of 1,000 works are landed/);
+    await failsWith(scene.extract(), /429 Too Many Requests after 5 tries: GET .*1,000 works are landed/);
     const [failed] = await scene.rows("select authors_landed from openlibrary.extract_runs");
     assert.equal(failed, { authors_landed: "300" });
     isDown = false;
@@ -160,8 +172,8 @@ test("is partial, with the difference, when the count stays higher than what can
     });
     const { status, summary } = await scene.extract();
     assert.is(status, "partial");
-    assert.match(summary, /partial: 30 works of 32 .*: 2 of the counted works were not found in two walks$/);
-    const [run] = await scene.rows("select status, num_found, works_landed from openlibrary.extract_runs");
+    assert.match(summary, /partial: 30 works of 32: 2 of the counted works were not found in two walks\n/);
+    const [run] = await scene.rows("select status, num_found, works_landed from openlibrary.extract_subjects");
     assert.equal(run, { status: "partial", num_found: "32", works_landed: "30" });
 });
 
@@ -172,7 +184,10 @@ test("is partial when works went that it has landed", async () => {
     });
     const { status, summary } = await scene.extract();
     assert.is(status, "partial");
-    assert.match(summary, /1,200 works of 1,198 .*: 2 of the landed works are not counted any more$/);
+    assert.match(
+        summary,
+        /1,200 works of 1,198: 2 of the landed works are not counted any more: \/works\/OL10001W, \/works\/OL10002W\n/,
+    );
 });
 
 test("is interrupted with what it has landed, and goes on from there", async () => {

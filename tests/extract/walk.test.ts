@@ -1,6 +1,5 @@
 import * as assert from "uvu/assert";
 import type { Answer, StandInRequest } from "../../demo/server.ts";
-import { subjectKey } from "../../extract/search.ts";
 import { suite } from "../suite.ts";
 import {
     asksForRange,
@@ -15,21 +14,8 @@ import {
     setScene,
 } from "./scene.ts";
 
-const test = suite("search");
+const test = suite("walk");
 test.after(cleanUp);
-
-test("finds the key of a subject as a person types it", () => {
-    assert.is(subjectKey(" Science Fiction "), "science_fiction");
-    assert.is(subjectKey("Fiction, general"), "fiction_general");
-    assert.is(subjectKey("fiction / thrillers"), "fiction__thrillers");
-    assert.is(subjectKey("Children's stories (juvenile)"), "children's_stories_(juvenile)");
-    assert.is(subjectKey("Научная фантастика"), "научная_фантастика");
-});
-
-test("refuses what is not a plain subject", () => {
-    assert.throws(() => subjectKey("place:London"), /"place:London" is not a plain subject/);
-    assert.throws(() => subjectKey(" ?/ "), /holds nothing that a subject's key is made of/);
-});
 
 test("asks for pages by the key after which they begin", async () => {
     const scene = await setScene(1_500);
@@ -60,7 +46,7 @@ for (const [how, spoil] of [
             offsets.filter((offset) => offset !== null),
             ["1000", "2000"],
         );
-        const [run] = await scene.rows("select message from openlibrary.extract_runs");
+        const [run] = await scene.rows("select message from openlibrary.extract_subjects");
         assert.match(String(run?.message), /range of keys.*; the rest was asked for by offset$/);
         assert.match(scene.said(), /the rest was asked for by offset/);
     });
