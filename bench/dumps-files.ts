@@ -179,7 +179,8 @@ function editionLine(n: number, size: DumpSize, dice: Dice): string {
     if (dice.has(0.4)) body += `"subjects": ["${words(dice, 2)}", "${words(dice, 2)}"], `;
     if (dice.has(0.5)) body += `"identifiers": {"goodreads": ["${dice.below(1e7)}"]}, `;
     if (dice.has(0.4)) body += `"covers": [${dice.below(14_000_000)}], `;
-    if (dice.has(0.3)) body += `"source_records": ["marc:${words(dice, 1)}/part${dice.below(50)}.mrc:${dice.below(1e9)}:900"], `;
+    if (dice.has(0.3))
+        body += `"source_records": ["marc:${words(dice, 1)}/part${dice.below(50)}.mrc:${dice.below(1e9)}:900"], `;
     body += `"authors": [{"key": "/authors/OL${1 + dice.skewed(size.authors)}A"}], `;
     if (dice.has(0.92)) body += `"works": [{"key": "/works/OL${1 + dice.skewed(size.works)}W"}], `;
     return head + body + tail;
