@@ -8,20 +8,20 @@ search_pages as (
 
 renamed as (
     select
-        source.run_id,
-        source.source as source_table,
+        misfits.run_id,
+        misfits.source as source_table,
         search_pages.subject as page_subject_key,
-        source.page_number,
-        source.position as row_position,
-        source.reason,
-        source.body,
-        source.fetched_at
-    from source
+        misfits.page_number,
+        misfits.position as row_position,
+        misfits.reason,
+        misfits.body,
+        misfits.fetched_at
+    from source as misfits
     left join search_pages
         on
-            source.source = 'search_pages'
-            and source.run_id = search_pages.run_id
-            and source.page_number = search_pages.page_number
+            misfits.source = 'search_pages'
+            and misfits.run_id = search_pages.run_id
+            and misfits.page_number = search_pages.page_number
 )
 
 select * from renamed
