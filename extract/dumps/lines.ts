@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PipelineError } from "../../common/errors.ts";
+import { messageOf, PipelineError } from "../../common/errors.ts";
 import { count } from "../progress.ts";
 import { type DumpFile, linesOf, proveWhole, rejectsOf } from "./dump-file.ts";
 import { literal, type Scratch } from "./scratch.ts";
@@ -56,7 +56,7 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
         );
         return `step_${index} as (select *, ${columns.join(", ")} from ${index === 0 ? "judged" : `step_${index - 1}`})`;
     };
-    await scratch.run(`
+    const sql = `
         create table ${table} as
         with lines as (select coalesce(line, '') as line from ${linesOf(file)}),
         parts as (select line, string_split(line, chr(9)) as part from lines),
@@ -74,7 +74,15 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
             case when fault is null then ${form.modified} end as modified,
             is_wanted,
             ${take.join(",\n")}
-        from wanted`);
+        from wanted`;
+    try {
+        await scratch.run(sql);
+    } catch (error) {
+        if (!/not a GZIP stream/.test(messageOf(error))) throw error;
+        throw new PipelineError(`${file.path}  holds what is not gzip behind its end; download it again`, {
+            cause: error,
+        });
+    }
     const found = await scratch.row(
         figures,
         `with all_lines as (

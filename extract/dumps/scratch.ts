@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import * as v from "valibot";
+import { messageOf, PipelineError } from "../../common/errors.ts";
 import { attach, type LandingOptions, withInstance } from "../landing.ts";
 
 export interface ScratchOptions {
@@ -103,6 +104,9 @@ export class Scratch {
             return await start();
         } catch (error) {
             this.#signal?.throwIfAborted();
+            const [text = ""] = messageOf(error).split("\n");
+            // A full disk and too little memory are a person's to mend.
+            if (/^(IO|Out of Memory) Error/.test(text)) throw new PipelineError(text, { cause: error });
             throw error;
         }
     }
