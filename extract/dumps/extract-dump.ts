@@ -40,9 +40,9 @@ export interface DumpOptions {
 }
 
 /** As many works as a page of the service has, and documents of authors. */
-const pageSize = 1000;
+const pageSize = 100;
 /** Pages that are made by one statement: more take more memory, fewer more time. */
-const pagesAtOnce = 50;
+const pagesAtOnce = 500;
 
 /**
  * Lands the works of some subjects, or all, from the files of a monthly dump, as one complete run whose pages have the

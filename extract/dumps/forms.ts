@@ -12,11 +12,10 @@ export interface Wish {
 /** How the files of each kind are read. Those of editions, ratings and reading log want the table `works`, authors `wanted_authors`. */
 export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
     works: (wish) => ({
-        ...documents("/type/work", "/works/OL[0-9]+W"),
-        candidate: candidateOf(wish),
+        ...documents("/type/work", "/works/OL[0-9]+W", "$.subjects"),
+        candidate: wish.all ? "true" : `regexp_matches(value[3]::varchar, ${literal(mentionOf(wish.subjects))})`,
         steps: [
-            { json: json("title", "subtitle", "subjects", "authors", "covers") },
-            { subjects: texts("json[3]") },
+            { json: json("title", "subtitle", "authors", "covers"), subjects: texts("value[3]") },
             { keys: keysOf("subjects", wish) },
         ],
         wanted: wish.all ? "true" : "len(keys) > 0",
@@ -26,13 +25,14 @@ export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
             subtitle: text("json[2]"),
             subjects: "subjects",
             keys: "keys",
-            authors: authorsOf("json_extract(json[4], '$[*].author')"),
-            cover: `list_extract(${covers("json[5]")}, 1)`,
+            authors: authorsOf("json_extract(json[3], '$[*].author')"),
+            cover: `list_extract(${covers("json[4]")}, 1)`,
         },
     }),
-    authors: () => ({
+    authors: ({ all }) => ({
         ...documents("/type/author", "/authors/OL[0-9]+A"),
-        candidate: `${olid("part[2]")} in (select key from wanted_authors)`,
+        // Of all works the authors are too many to be looked up in memory.
+        candidate: all ? "true" : `${olid("part[2]")} in (select key from wanted_authors)`,
         wanted: "true",
         take: {
             key: olid("part[2]"),
@@ -41,20 +41,23 @@ export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
         },
     }),
     editions: (wish) => ({
-        ...documents("/type/edition", "/books/OL[0-9]+M"),
-        candidate: "true",
+        ...documents("/type/edition", "/books/OL[0-9]+M", "$.works[0].key", "$.subjects"),
+        candidate: `case
+            when value[3] is not null then ${wish.all ? "true" : `${olid(workOf)} in (select key from works)`}
+            else ${wish.all ? "true" : `regexp_matches(value[4]::varchar, ${literal(mentionOf(wish.subjects))})`}
+        end`,
         steps: [
-            { work: `json_extract_string(part[5], '$.works[0].key')` },
             {
-                json: `case when work is null or ${olid("work")} in (select key from works) then ${json(
+                json: json(
                     ...["title", "subjects", "authors", "covers", "publish_date", "languages"],
                     ...["isbn_13", "isbn_10", "publishers", "number_of_pages", "ocaid"],
-                )} end`,
+                ),
+                work: workOf,
             },
             { subjects: `case when work is null then ${texts("json[2]")} end` },
             { keys: keysOf("subjects", wish) },
         ],
-        wanted: `json is not null and (work is not null or ${wish.all ? "true" : "len(keys) > 0"})`,
+        wanted: wish.all ? "true" : "work is not null or len(keys) > 0",
         take: {
             key: olid("part[2]"),
             // Without a work it is indexed as one of its own, under the key of the edition.
@@ -75,35 +78,37 @@ export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
             ia: `nullif(trim(${text("json[11]")}), '')`,
         },
     }),
-    ratings: () => ({
-        ...perWork([1, 2, 3, 4, 5].map(String), "the rating"),
+    ratings: (wish) => ({
+        ...perWork(wish, [1, 2, 3, 4, 5].map(String), "the rating"),
         take: { work: olid("part[1]"), value: "part[3]" },
     }),
-    reading_log: () => ({
-        ...perWork(["Want to Read", "Currently Reading", "Already Read", "Stopped Reading"], "the shelf"),
+    reading_log: (wish) => ({
+        ...perWork(wish, ["Want to Read", "Currently Reading", "Already Read", "Stopped Reading"], "the shelf"),
         take: { work: olid("part[1]"), value: "part[3]" },
     }),
 };
 
-function documents(type: string, key: string): Pick<LineForm, "columns" | "faults" | "modified"> {
-    return {
-        columns: 5,
-        faults: documentFaults(type, key),
-        modified: "try_cast(part[4] as timestamp)",
-    };
+function documents(
+    type: string,
+    key: string,
+    ...paths: readonly string[]
+): Pick<LineForm, "columns" | "paths" | "faults" | "date"> {
+    return { columns: 5, paths: ["$.key", "$.type.key", ...paths], faults: documentFaults(type, key), date: 4 };
 }
 
+const workOf = "(value[3] ->> '$')";
+
 /** The files of what readers do: `work_key edition_key|\N value date`. */
-function perWork(values: readonly string[], what: string): Omit<LineForm, "take"> {
+function perWork({ all }: Wish, values: readonly string[], what: string): Omit<LineForm, "take"> {
     return {
         columns: 4,
         faults: [
             ["not regexp_full_match(part[1], '/works/OL[0-9]+W')", `'the work''s key is "' || part[1] || '"'`],
             [`part[3] not in (${values.map(literal).join(", ")})`, `'${what} is "' || part[3] || '"'`],
-            ["try_cast(part[4] as timestamp) is null", `'the date is "' || part[4] || '"'`],
+            ["date is null", `'the date is "' || part[4] || '"'`],
         ],
-        modified: "try_cast(part[4] as timestamp)",
-        candidate: `${olid("part[1]")} in (select key from works)`,
+        date: 4,
+        candidate: all ? "true" : `${olid("part[1]")} in (select key from works)`,
         wanted: "true",
     };
 }
@@ -111,10 +116,6 @@ function perWork(values: readonly string[], what: string): Omit<LineForm, "take"
 /** `OL1W` of `/works/OL1W`: DuckDB finds ranges of keys by their first eight bytes. */
 function olid(key: string): string {
     return `split_part(${key}, '/', 3)`;
-}
-
-function candidateOf({ subjects, all }: Wish): string {
-    return all ? "true" : `regexp_matches(line, ${literal(mentionOf(subjects))})`;
 }
 
 /** Several members of the document as JSON, which is read once for all of them. */

@@ -7,11 +7,13 @@ import { literal, type Scratch } from "./scratch.ts";
 /** How the lines of a file are judged, and what is taken from those that are wanted. All are SQL. */
 export interface LineForm {
     readonly columns: number;
-    /** Pairs of a condition and what is wrong with a line for which it holds, tried in this order. They see `part`, a list. */
+    /** What is read of the JSON of each line, by its paths: a list `value`, null when there is no JSON or it can't be read. */
+    readonly paths?: readonly string[];
+    /** Pairs of a condition and what is wrong with a line for which it holds, tried in this order. They see `part`, a list, and `date`. */
     readonly faults: readonly (readonly [condition: string, reason: string])[];
-    /** The line's date. It sees `part`. */
-    readonly modified: string;
-    /** Whether it may be wanted; quick. It sees `line` and `part`. */
+    /** Which column is its date. */
+    readonly date: number;
+    /** Whether it may be wanted; quick. */
     readonly candidate: string;
     /** Relations that `wanted` and `take` see beside `part`: expressions by name, each on top of the one before. */
     readonly steps?: readonly Readonly<Record<string, string>>[];
@@ -60,8 +62,15 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
         create table ${table} as
         with lines as (select coalesce(line, '') as line from ${linesOf(file)}),
         parts as (select line, string_split(line, chr(9)) as part from lines),
-        faults as (select *, case ${faults.join("\n")} end as fault from parts),
-        judged as (select *, fault is null and ${form.candidate} as is_wanted from faults),
+        read as (
+            select
+                *,
+                try_cast(part[${form.date}] as timestamp) as date,
+                ${form.paths === undefined ? "null" : `try(json_extract(part[5], [${form.paths.map(literal).join(", ")}]))`} as value
+            from parts
+        ),
+        faults as (select *, case ${faults.join("\n")} end as fault from read),
+        judged as (select *, fault is null and coalesce(${form.candidate}, false) as is_wanted from faults),
         ${steps.map((expressions, index) => `${step(expressions, index)},`).join("\n")}
         wanted as (
             select * replace (is_wanted and coalesce(${form.wanted}, false) as is_wanted)
@@ -71,7 +80,7 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
             strlen(line) + 1 as size,
             fault,
             case when fault is not null then line end as line,
-            case when fault is null then ${form.modified} end as modified,
+            case when fault is null then date end as modified,
             is_wanted,
             ${take.join(",\n")}
         from wanted`;
@@ -140,21 +149,23 @@ async function landMisfits(scratch: Scratch, file: DumpFile): Promise<void> {
     await scratch.run("drop table temp.main.rejected");
 }
 
-/** What is wrong with a line of a file of documents, `type key revision last_modified json`, in the order of looking. */
+/**
+ * What is wrong with a line of a file of documents, `type key revision last_modified json`, in the order of looking. The first
+ * two values of its JSON are its key and the key of its type.
+ */
 export function documentFaults(type: string, key: string): LineForm["faults"] {
-    const says = (path: string): string => `json_extract_string(part[5], '${path}')`;
-    const differs = (member: string, path: string, column: string): readonly [string, string] => [
-        // Nearly always the text is there as the service writes it, and the JSON need not be read.
-        `not contains(part[5], ${member}) and ${says(path)} is distinct from ${column}`,
-        `'the line''s ${path === "$.key" ? "key" : "type"} is "' || ${column} || '", but its JSON says ' ||
-            coalesce('"' || ${says(path)} || '"', 'nothing')`,
+    const differs = (index: number, column: string, what: string): readonly [string, string] => [
+        // As text first: a text that is written otherwise may still say the same.
+        `value[${index}]::varchar is distinct from ('"' || ${column} || '"')
+                and (value[${index}] ->> '$') is distinct from ${column}`,
+        `'the line''s ${what} is "' || ${column} || '", but its JSON says ' || coalesce(value[${index}]::varchar, 'nothing')`,
     ];
     return [
         [`part[1] <> '${type}'`, `'the type is "' || part[1] || '", not "${type}"'`],
         [`not regexp_full_match(part[2], ${literal(key)})`, `'the key is "' || part[2] || '"'`],
-        ["try_cast(part[4] as timestamp) is null", `'the date is "' || part[4] || '"'`],
-        ["not json_valid(part[5])", "'the JSON can''t be read'"],
-        differs(`'"key": "' || part[2] || '"'`, "$.key", "part[2]"),
-        differs(`'"type": {"key": "${type}"}'`, "$.type.key", "part[1]"),
+        ["date is null", `'the date is "' || part[4] || '"'`],
+        ["value is null", "'the JSON can''t be read'"],
+        differs(1, "part[2]", "key"),
+        differs(2, "part[1]", "type"),
     ];
 }

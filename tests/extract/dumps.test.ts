@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Writable } from "node:stream";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import * as assert from "uvu/assert";
 import { type DumpOptions, extractDump } from "../../extract/dumps/extract-dump.ts";
@@ -228,9 +228,9 @@ async function keys(shelf: Shelf, runId: string): Promise<unknown[]> {
     return (await shelf.docs(runId)).map(({ key }) => key);
 }
 
-test("cuts the works into pages of a thousand in the order of their keys", async () => {
+test("cuts the works into pages of a hundred in the order of their keys", async () => {
     const shelf = openShelf();
-    const numbers = Array.from({ length: 2_300 }, (_, n) => 1 + ((n * 997) % 2_300));
+    const numbers = Array.from({ length: 230 }, (_, n) => 1 + ((n * 97) % 230));
     const works = shelf.write(
         "works.txt.gz",
         numbers.map((n) => work(n, { authors: [{ author: { key: `/authors/OL${n}A` } }] })),
@@ -242,9 +242,9 @@ test("cuts the works into pages of a thousand in the order of their keys", async
     const { runId } = await shelf.extract({ works, authors }, { memoryLimit: "100MB" });
     const pages = await shelf.rows("select page_number, docs, parameters from openlibrary.search_pages order by 1");
     assert.equal(pages, [
-        { page_number: 1, docs: 1000, parameters: '{"offset":0}' },
-        { page_number: 2, docs: 1000, parameters: '{"offset":1000}' },
-        { page_number: 3, docs: 300, parameters: '{"offset":2000}' },
+        { page_number: 1, docs: 100, parameters: '{"offset":0}' },
+        { page_number: 2, docs: 100, parameters: '{"offset":100}' },
+        { page_number: 3, docs: 30, parameters: '{"offset":200}' },
     ]);
     assert.equal(await keys(shelf, runId), numbers.map((n) => `/works/OL${n}W`).sort());
     const authorPages = await shelf.rows("select body from openlibrary.author_pages order by page_number");
@@ -634,9 +634,15 @@ test("lands nothing when it is stopped", async () => {
     await shelf.extract({});
     const works = shelf.put("many.txt.gz", packed);
     const stop = new AbortController();
-    const extraction = shelf.extract({ works }, { signal: stop.signal });
-    setTimeout(() => stop.abort(new Error("stopped")), 30);
-    await failsWith(extraction, "stopped");
+    const progress = new Progress(
+        new Writable({
+            write: (chunk, _encoding, done) => {
+                if (String(chunk).includes("reading authors")) stop.abort(new Error("stopped"));
+                done();
+            },
+        }),
+    );
+    await failsWith(shelf.extract({ works }, { progress, signal: stop.signal }), "stopped");
     assert.is((await shelf.rows("from openlibrary.extract_runs")).length, 1);
     assert.not(existsSync(`${shelf.landing}.scratch`));
 });
@@ -744,7 +750,6 @@ if (dumps === undefined) {
         for (const { authors = [] } of orphans) for (const { key } of authors) wanted.add(key);
         const [run] = await shelf.rows("select authors_wanted::int as wanted from openlibrary.extract_runs");
         assert.is(run?.wanted, wanted.size);
-        assert.is(gunzipSync(gzipSync(works[0] ?? "")).toString(), works[0]);
     });
 }
 
