@@ -140,7 +140,7 @@ function illFormed(value: unknown): string | undefined {
 }
 
 function hasLoneSurrogate(value: unknown): boolean {
-    if (typeof value === "string") return /\p{Surrogate}/u.test(value);
+    if (typeof value === "string") return !value.isWellFormed();
     if (Array.isArray(value)) return value.some(hasLoneSurrogate);
     if (typeof value === "object" && value !== null)
         return Object.entries(value).some((entry) => hasLoneSurrogate(entry));

@@ -45,7 +45,8 @@ export class FailedExtraction extends PipelineError {
 
 /** How a run went: where each subject stands, and what failed, of a subject or of the whole run. */
 interface Outcome {
-    readonly verdicts: ReadonlyMap<string, Verdict>;
+    /** Absent when the run can't go on. */
+    readonly verdicts?: ReadonlyMap<string, Verdict>;
     readonly failures: readonly Failure[];
 }
 
@@ -71,7 +72,7 @@ export async function extract(subjects: readonly string[], options: ExtractOptio
     await loadSpools(landing, waitingOptions(options));
     const run = await openRun(subjects, options);
     run.open(new Spool(landing, run.row.run_id), client);
-    const { verdicts, failures } = await land(run, options);
+    const { verdicts = new Map<string, Verdict>(), failures } = await land(run, options);
     const status = statusOf(verdicts, failures);
     const message = failures.length === 0 ? null : failures.map(({ error }) => messageOf(error)).join("; ");
     run.close({ status, message, ended_at: new Date().toISOString() }, verdicts);
@@ -116,50 +117,58 @@ async function openRun(subjects: readonly string[], options: ExtractOptions): Pr
 
 /** Lands what the service gives: the works of one subject after the other, then the authors of all of them. */
 async function land(run: Run, { client, progress, pageSize }: ExtractOptions): Promise<Outcome> {
-    const verdicts = new Map<string, Verdict>();
+    const messages = new Map<string, string[]>();
     const failures: Failure[] = [];
-    for (const subject of run.subjects) {
-        const name = `extract ${subject.key}`;
-        const notes: string[] = [];
+    const whole: Subject[] = [];
+    const attempt = async (subject: Subject, work: (options: WalkOptions) => Promise<void>): Promise<boolean> => {
         const note = (text: string): void => {
-            notes.push(text);
+            messages.set(subject.key, [...(messages.get(subject.key) ?? []), text]);
             progress.say(text);
         };
-        // Works that have landed with a complete subject need not come again.
-        const without = run.subjects.map(({ key }) => key).filter((key) => verdicts.get(key)?.status === "complete");
-        const unfollow = progress.follow(name, () => worksStanding(run, subject, client));
+        // Works that have landed with a subject that is whole need not come again.
+        const without = run.subjects.filter((other) => other !== subject && isWhole(other)).map(({ key }) => key);
+        const unfollow = progress.follow(`extract ${subject.key}`, () => worksStanding(run, subject, client));
         try {
-            const reason = await landWorks(run, subject, client, { without: fitting(without), pageSize, note });
-            const status = reason === undefined ? "complete" : "partial";
-            const message = [...(reason === undefined ? [] : [reason]), ...notes].join("; ");
-            verdicts.set(subject.key, { status, message: message === "" ? null : message });
+            await work({ without: fitting(without), pageSize, note });
+            return true;
         } catch (error) {
             failures.push({ subject, error });
-            verdicts.set(subject.key, { status: "failed", message: messageOf(error) });
-            if (!isRefusal(error) && !(error instanceof NoWorks)) return { verdicts: new Map(), failures };
+            return isRefusal(error) || error instanceof NoWorks;
+        } finally {
+            unfollow();
+        }
+    };
+    for (const subject of run.subjects) {
+        if (!(await attempt(subject, (options) => landWorks(run, subject, client, options)))) return { failures };
+        if (isWhole(subject)) whole.push(subject);
+    }
+    // The pages of a later subject may have brought works of an earlier one that were not there when it was counted.
+    for (const subject of whole.filter((each) => !isWhole(each))) {
+        if (!(await attempt(subject, (options) => settle(run, subject, client, options)))) return { failures };
+    }
+    if (failures.length < run.subjects.length) {
+        const unfollow = progress.follow("extract", () => authorsStanding(run, client));
+        try {
+            await walkAuthors(run, client);
+        } catch (error) {
+            return { failures: [...failures, { subject: undefined, error }] };
         } finally {
             unfollow();
         }
     }
-    if ([...verdicts.values()].every(({ status }) => status === "failed")) return { verdicts, failures };
-    const unfollow = progress.follow("extract", () => authorsStanding(run, client));
-    try {
-        await walkAuthors(run, client);
-    } catch (error) {
-        return { verdicts: new Map(), failures: [...failures, { subject: undefined, error }] };
-    } finally {
-        unfollow();
-    }
-    return { verdicts, failures };
+    const verdicts = run.subjects.map((subject): [string, Verdict] => {
+        const failure = failures.find((each) => each.subject === subject);
+        if (failure !== undefined) return [subject.key, { status: "failed", message: messageOf(failure.error) }];
+        const reason = reasonOf(run, subject);
+        const texts = [reason, ...(messages.get(subject.key) ?? [])].filter((text) => text !== undefined);
+        const message = texts.length === 0 ? null : texts.join("; ");
+        return [subject.key, { status: reason === undefined ? "complete" : "partial", message }];
+    });
+    return { verdicts: new Map(verdicts), failures };
 }
 
-/** Lands the works of a subject. Returns why it is not complete, or undefined. */
-async function landWorks(
-    run: Run,
-    subject: Subject,
-    client: Client,
-    options: WalkOptions,
-): Promise<string | undefined> {
+/** Lands the works of a subject. @throws NoWorks */
+async function landWorks(run: Run, subject: Subject, client: Client, options: WalkOptions): Promise<void> {
     await countWorks(run, subject, client);
     if (subject.numFound === 0) {
         throw new NoWorks(
@@ -168,24 +177,31 @@ async function landWorks(
         );
     }
     await walkWorks(run, subject, client, options);
-    if (isStoppedEarly(run, subject)) {
-        return `stopped at --max-works ${count(run.row.max_works ?? 0)} of ${count(subject.numFound ?? 0)}`;
-    }
+    if (!isStoppedEarly(run, subject)) await settle(run, subject, client, options);
+}
+
+/** Compares what has landed with what the service counts now, and looks for what is missing. */
+async function settle(run: Run, subject: Subject, client: Client, options: WalkOptions): Promise<void> {
     await countWorks(run, subject, client);
-    let gone: readonly string[] | undefined = [];
-    if (!isWhole(subject)) {
-        gone = await findMissing(run, subject, client, options);
-        await countWorks(run, subject, client);
+    if (isWhole(subject)) return;
+    const gone = await findMissing(run, subject, client, options);
+    if (gone.length > 0) options.note(`the service has no longer ${few(gone)}`);
+    await countWorks(run, subject, client);
+    if ((subject.numFound ?? 0) <= subject.works.size) return;
+    await walkAgain(run, subject, client, options);
+    await countWorks(run, subject, client);
+}
+
+/** Why a subject is not complete; undefined when it is. */
+function reasonOf(run: Run, subject: Subject): string | undefined {
+    const found = subject.numFound ?? 0;
+    if (isStoppedEarly(run, subject)) {
+        return `stopped at --max-works ${count(run.row.max_works ?? 0)} of ${count(found)}`;
     }
-    if ((subject.numFound ?? 0) > subject.works.size) {
-        await walkAgain(run, subject, client, options);
-        await countWorks(run, subject, client);
-    }
-    const missing = (subject.numFound ?? 0) - subject.works.size;
+    const missing = found - subject.works.size;
     if (missing === 0) return undefined;
     if (missing > 0) return `${count(missing)} of the counted works were not found in two walks`;
-    const names = gone === undefined || gone.length !== -missing ? "" : `: ${few(gone)}`;
-    return `${count(-missing)} of the landed works are not counted any more${names}`;
+    return `${count(-missing)} of the landed works are not counted any more`;
 }
 
 function isWhole({ works, numFound }: Subject): boolean {

@@ -49,6 +49,7 @@ export class Run {
     readonly #works = new Set<string>();
     readonly #documents = new Set<string>();
     readonly #lastPage = { search_pages: 0, author_pages: 0 };
+    #authorsLanded = 0;
     #pages = 0;
     #misfits = 0;
     #requests: () => number;
@@ -138,7 +139,7 @@ export class Run {
         return {
             works_landed: this.#works.size,
             authors_wanted: this.authors.size,
-            authors_landed: [...this.#documents].filter((key) => this.authors.has(key)).length,
+            authors_landed: this.#authorsLanded,
             authors_reused: 0,
             pages_landed: this.#pages,
             rows_quarantined: this.#misfits,
@@ -160,7 +161,10 @@ export class Run {
             asked.works.add(work.key);
             for (const other of this.#alsoOf(work)) other.works.add(work.key);
         }
-        for (const key of page.authors) this.authors.add(key);
+        for (const key of page.authors) {
+            if (!this.authors.has(key) && this.#documents.has(key)) this.#authorsLanded++;
+            this.authors.add(key);
+        }
         this.#lastPage.search_pages = page_number;
         this.#pages++;
         this.#misfits += page.misfits.length;
@@ -176,6 +180,7 @@ export class Run {
     #addAuthors(pageNumber: number, keys: readonly string[], page: AuthorsPage): void {
         for (const key of keys) this.asked.add(key);
         for (const { key, location } of page.documents) {
+            if (!this.#documents.has(key) && this.authors.has(key)) this.#authorsLanded++;
             this.#documents.add(key);
             if (location !== undefined) this.redirects.set(key, location);
         }

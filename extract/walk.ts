@@ -6,8 +6,8 @@ import { askForCount, askForPage, isRange, type KeyRange } from "./search.ts";
 
 /** The most that one request may ask for, and what is asked for when the service fails on that. */
 const pageSizes = { whole: 1000, small: 100 };
-/** A subject of more works than this is walked in key ranges, some at once. */
-const largeSubject = 10_000;
+/** A subject of more pages than this is walked in key ranges, some at once. */
+const manyPages = 10;
 const rangesAtOnce = 3;
 
 /** Keys are "/works/OL", digits and a letter: by their first digit they fall into nine ranges, none of them empty for long. */
@@ -53,7 +53,8 @@ export async function countWorks(run: Run, subject: Subject, client: Client): Pr
  */
 export async function walkWorks(run: Run, subject: Subject, client: Client, options: WalkOptions): Promise<void> {
     const walk: Walk = { ...options, run, subject, client };
-    const inRanges = subject.wasSplit || (run.row.max_works === null && (subject.numFound ?? 0) > largeSubject);
+    const pages = (subject.numFound ?? 0) / (options.pageSize ?? pageSizes.whole);
+    const inRanges = subject.wasSplit || (run.row.max_works === null && pages > manyPages);
     try {
         if (!inRanges) {
             await walkRange(walk, {});
@@ -71,14 +72,14 @@ export async function walkWorks(run: Run, subject: Subject, client: Client, opti
 /**
  * Looks for works that the walk has missed, as works that came behind its back: ranges between landed keys are counted,
  * halved while their count differs from what has landed, and asked for again when they fit one page.
- * Returns the landed works that the service has no longer, or undefined when it can't count ranges.
+ * Returns the landed works that the service has no longer; nothing is found where it can't count ranges.
  */
 export async function findMissing(
     run: Run,
     subject: Subject,
     client: Client,
     options: WalkOptions,
-): Promise<readonly string[] | undefined> {
+): Promise<readonly string[]> {
     const walk: Walk = { ...options, without: [], run, subject, client };
     const pageSize = options.pageSize ?? pageSizes.whole;
     const gone: string[] = [];
@@ -103,7 +104,7 @@ export async function findMissing(
         return gone;
     } catch (error) {
         if (!(error instanceof NoRanges)) throw error;
-        return undefined;
+        return [];
     }
 }
 

@@ -1,8 +1,20 @@
 import * as assert from "uvu/assert";
 import { catalogueOf } from "../../demo/catalogue-file.ts";
+import { FailedExtraction } from "../../extract/extract.ts";
 import { suite } from "../suite.ts";
 import { holdOpen } from "./hold-open.ts";
-import { asksForRange, asksForWorks, cleanUp, contentOf, failsWith, json, query, setScene, shelf } from "./scene.ts";
+import {
+    asksForRange,
+    asksForWorks,
+    cleanUp,
+    contentOf,
+    failsWith,
+    html,
+    json,
+    query,
+    setScene,
+    shelf,
+} from "./scene.ts";
 
 const test = suite("extract");
 test.after(cleanUp);
@@ -186,8 +198,84 @@ test("is partial when works went that it has landed", async () => {
     assert.is(status, "partial");
     assert.match(
         summary,
-        /1,200 works of 1,198: 2 of the landed works are not counted any more: \/works\/OL10001W, \/works\/OL10002W\n/,
+        /1,200 works of 1,198: 2 of the landed works are not counted any more; the service has no longer \/works\/OL10001W, \/works\/OL10002W\n/,
     );
+});
+
+const shelves = (...works: [number, ...string[]][]) =>
+    catalogueOf([
+        ...works.map(([n, ...subject]) => ({ key: `/works/OL${n}W`, title: `${n}`, subject, author_key: [`OL${n}A`] })),
+        ...works.map(([n]) => ({ key: `/authors/OL${n}A`, type: { key: "/type/author" as const }, name: `${n}` })),
+    ]);
+const standings = "select subject, status, num_found, works_landed from openlibrary.extract_subjects order by subject";
+
+test("lands several subjects in one run, and a work of two of them once", async () => {
+    const scene = await setScene(
+        shelves([1, "Tides"], [2, "Tides", "Moons!"], [3, "Moons!"], [4, "TIDES?", "Stars"], [5, "Stars"], [6, "Suns"]),
+    );
+    const { status, summary } = await scene.extract({ subjects: ["tides", "moons!", "stars"] });
+    assert.is(status, "complete");
+    assert.match(
+        summary,
+        /^extract tides: complete: 3 works of 3\nextract moons!: complete: 2 works of 2\nextract stars: complete: 2 works of 2\nextract: complete: 5 works and 5 author documents in 10 requests, .*-tides$/,
+    );
+    assert.equal(await scene.rows(standings), [
+        { subject: "moons!", status: "complete", num_found: "2", works_landed: "2" },
+        { subject: "stars", status: "complete", num_found: "2", works_landed: "2" },
+        { subject: "tides", status: "complete", num_found: "3", works_landed: "3" },
+    ]);
+    const pages = "select subject, docs from openlibrary.search_pages where docs > 0 order by page_number";
+    assert.equal(await scene.rows(pages), [
+        { subject: "tides", docs: 3 },
+        { subject: "moons!", docs: 1 },
+        { subject: "stars", docs: 1 },
+    ]);
+});
+
+test("lands a work twice rather than not at all when the service can't leave subjects out", async () => {
+    const scene = await setScene(shelves([1, "Tides"], [2, "Tides", "Moons"], [3, "Moons"]), (request) => {
+        request.query.set("q", query(request, "q").replace(/ AND NOT .*/, ""));
+        return undefined;
+    });
+    const { status } = await scene.extract({ subjects: ["tides", "moons"] });
+    assert.is(status, "complete");
+    assert.equal(
+        (await scene.rows(standings)).map(({ works_landed }) => works_landed),
+        ["2", "2"],
+    );
+});
+
+test("asks for all works of a subject when the one before it has not landed whole", async () => {
+    const scene = await setScene(shelves([1, "Tides"], [2, "Tides", "Moons"], [3, "Tides", "Moons"], [4, "Moons"]));
+    const { status, isStopped } = await scene.extract({ subjects: ["tides", "moons"], maxWorks: 2 });
+    assert.equal([status, isStopped], ["partial", true]);
+    assert.not(scene.standIn.requests.some(({ path }) => path.includes("NOT")));
+    assert.equal(
+        (await scene.rows(standings)).map(({ works_landed }) => works_landed),
+        ["2", "3"],
+    );
+});
+
+test("lands the other subjects of a run when one fails, and goes on with that one", async () => {
+    let isBad = true;
+    const scene = await setScene(shelves([1, "Tides"], [2, "Moons"]), (request) =>
+        isBad && asksForWorks(request) && query(request, "q").includes("tides") ? html(500) : undefined,
+    );
+    const run = scene.extract({ subjects: ["tides", "moons"] });
+    await failsWith(
+        run,
+        /^extract tides: 500 Internal Server Error after 5 tries: .*0 of 1 works are landed; run again to go on\.$/,
+    );
+    const error: unknown = await run.catch((thrown) => thrown);
+    assert.ok(error instanceof FailedExtraction);
+    assert.is(error.summary, "extract moons: complete: 1 works of 1");
+    assert.equal(
+        (await scene.rows(standings)).map(({ status }) => status),
+        ["complete", "failed"],
+    );
+    isBad = false;
+    assert.is((await scene.extract({ subjects: ["moons", "tides"] })).status, "complete");
+    assert.equal(await scene.rows("select count(*) as runs from openlibrary.extract_runs"), [{ runs: "1" }]);
 });
 
 test("is interrupted with what it has landed, and goes on from there", async () => {
