@@ -220,24 +220,31 @@ async function withLanding<T>(
     use: (connection: DuckDBConnection) => Promise<T>,
 ): Promise<T> {
     mkdirSync(dirname(landing), { recursive: true });
-    const instance = await DuckDBInstance.create(":memory:", {
-        autoinstall_known_extensions: "false",
-        memory_limit: "1GB",
-        temp_directory: spoolFolder(landing),
-    });
-    const connection = await instance.connect();
-    try {
+    return withInstance({ memory_limit: "1GB", temp_directory: spoolFolder(landing) }, async (connection) => {
         await attach(connection, landing, readOnly, options);
         const result = await use(connection);
         await connection.run("detach landing");
         return result;
+    });
+}
+
+/** Has a DuckDB of its own for as long as `use` takes; `settings` are DuckDB's. */
+export async function withInstance<T>(
+    settings: Readonly<Record<string, string>>,
+    use: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+    const instance = await DuckDBInstance.create(":memory:", { autoinstall_known_extensions: "false", ...settings });
+    const connection = await instance.connect();
+    try {
+        return await use(connection);
     } finally {
         connection.closeSync();
         instance.closeSync();
     }
 }
 
-async function attach(
+/** Attaches the landing file as "landing", and waits for a process that holds it. @throws PipelineError when that takes too long */
+export async function attach(
     connection: DuckDBConnection,
     landing: string,
     readOnly: boolean,

@@ -128,6 +128,20 @@ const tables: Readonly<Record<string, Table>> = {
             fetched_at: ["TIMESTAMP", "When the page was in, in UTC"],
         },
     },
+    dump_files: {
+        comment: "One row for each file that a run from a dump has read",
+        columns: {
+            run_id: runId,
+            kind: ["VARCHAR", "works, authors, editions, ratings or reading_log"],
+            file_name: ["VARCHAR", "The file's name, without its folder"],
+            bytes: ["BIGINT", "The file's size as it lay there, packed or not"],
+            lines: ["BIGINT", "All its lines: landed, quarantined, or of nothing that the run was asked for"],
+            rows_landed: ["BIGINT", "How many of them are in the run's pages, those of editions and ratings by a work"],
+            rows_quarantined: ["BIGINT", "How many of them are rows of quarantine"],
+            last_modified: ["TIMESTAMP", "The newest date of its lines, in UTC"],
+        },
+        primaryKey: "run_id, kind",
+    },
 };
 
 const tablesOf = `select table_name, list(column_name) as columns from duckdb_columns()

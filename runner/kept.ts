@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Column, type Database, identifier, literal } from "./duckdb.ts";
 import { keepsHistory } from "./fingerprint.ts";
-import type { Memory } from "./memory.ts";
+import { type Memory, recall, standingIn } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
 import { isSnapshotTable } from "./snapshot.ts";
@@ -37,10 +37,27 @@ export function isHistory({ relations, nodes }: Memory, name: string): boolean {
 }
 
 /**
- * Takes history that is missing in the work file over from what is published: that of snapshots, and of incremental models
- * of `full_refresh: false`, which can't be made again. Returns their names; the work file must be read anew for them.
+ * The memory of the work file, into which the history of `names` that only the publication has is brought back first,
+ * unless nothing is to be changed (`isReadOnly`).
  */
-export async function restoreHistory(
+export async function recallWithHistory(
+    database: Database,
+    project: Project,
+    { names, isReadOnly, note }: { names: ReadonlySet<string>; isReadOnly: boolean; note: (message: string) => void },
+): Promise<Memory> {
+    const memory = await recall(database, project, { onWait: note });
+    if (isReadOnly) return memory;
+    const restored = await restoreHistory(database, project, { memory, names, onWait: note });
+    if (restored.length === 0) return memory;
+    note(`The history of ${restored.join(", ")} is taken over from what is published`);
+    return recall(database, project, { onWait: note });
+}
+
+/**
+ * Takes history that is missing in the work file over from what is published: that of snapshots, and of incremental models
+ * of `full_refresh: false`, which can't be made again. Returns their names.
+ */
+async function restoreHistory(
     database: Database,
     project: Project,
     { memory, names, onWait }: { memory: Memory; names: ReadonlySet<string>; onWait: (message: string) => void },
@@ -54,16 +71,12 @@ export async function restoreHistory(
     if (missing.length === 0 || !existsSync(warehouse)) return [];
     await database.run(`attach ${literal(warehouse)} as shelfmark_published (read_only)`);
     try {
-        const columns = await database.rows(
-            "select table_name as node, column_name as name, data_type as type from duckdb_columns() where database_name = 'shelfmark_published' and schema_name = 'main'",
-        );
+        const published = await standingIn(database, "shelfmark_published");
         const found = missing.filter((name) => {
-            const published = columns
-                .filter((row) => row.node === name)
-                .map((row) => ({ name: String(row.name), type: String(row.type) }));
+            const columns = published.get(name)?.columns ?? [];
             const node = project.nodes.get(name);
             const isSnapshot = node?.kind === "model" && node.snapshot !== undefined;
-            return isSnapshot ? isSnapshotTable(published) : published.length > 0;
+            return isSnapshot ? isSnapshotTable(columns) : columns.length > 0;
         });
         if (found.length === 0) return [];
         await attachWork(database, project, { write: true, onWait });

@@ -2,11 +2,11 @@ import { existsSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { PipelineError } from "../../common/errors.ts";
 import { takeLock } from "../../common/lock.ts";
-import { loadConfig, loadTarget } from "../config.ts";
-import { type Database, identifier, literal, type Row } from "../duckdb.ts";
+import { targetOf } from "../config.ts";
+import { type Database, identifier, literal } from "../duckdb.ts";
 import { isHistory } from "../kept.ts";
 import type { ProjectOptions } from "../load.ts";
-import { readMemory } from "../memory.ts";
+import { readMemory, standingIn } from "../memory.ts";
 import type { Project } from "../nodes.ts";
 import { attachWork, openEmpty, placesOf, workCatalog } from "../open.ts";
 
@@ -15,16 +15,15 @@ import { attachWork, openEmpty, placesOf, workCatalog } from "../open.ts";
  * The removed paths are returned, relative to the project folder.
  * @throws PipelineError when the work file holds history that is published nowhere.
  */
-export async function clean({ projectDir: root, target }: ProjectOptions): Promise<string[]> {
-    const config = await loadConfig(root);
-    const project = { root, target: await loadTarget(root, target ?? config.target) };
+export async function clean(options: ProjectOptions): Promise<string[]> {
+    const project = await targetOf(options);
     const places = placesOf(project);
     const release = takeLock(places.lock, "clean");
     try {
         await requirePublishedHistory(project);
         const paths = [places.artifacts, places.work, `${places.work}.wal`, `${places.work}.tmp`].filter(existsSync);
         for (const path of paths) rmSync(path, { recursive: true });
-        return paths.map((path) => relative(root, path));
+        return paths.map((path) => relative(options.projectDir, path));
     } finally {
         release();
     }
@@ -36,10 +35,13 @@ async function requirePublishedHistory(project: Pick<Project, "root" | "target">
     const database = await openEmpty(project);
     try {
         await attachWork(database, project, { write: false });
-        if (existsSync(warehouse)) await database.run(`attach ${literal(warehouse)} as ${published} (read_only)`);
-        const memory = await readMemory(database);
+        if (existsSync(warehouse)) await database.run(`attach ${literal(warehouse)} as published (read_only)`);
+        const [memory, published] = [await readMemory(database), await standingIn(database, "published")];
         for (const name of memory.relations.keys()) {
-            if (!isHistory(memory, name) || (await isPublished(database, name))) continue;
+            if (!isHistory(memory, name)) continue;
+            const [here, there] = [memory.relations.get(name), published.get(name)];
+            const isAlike = JSON.stringify(here) === JSON.stringify(there);
+            if (isAlike && (await isPublished(database, identifier(name)))) continue;
             throw new PipelineError(
                 `the work file holds history of "${name}" that is published nowhere and can't be made again: publish it with a build first`,
             );
@@ -49,18 +51,8 @@ async function requirePublishedHistory(project: Pick<Project, "root" | "target">
     }
 }
 
-const published = "shelfmark_published";
-
 /** Whether the publication in force has all rows of a table of the work file. */
-async function isPublished(database: Database, name: string): Promise<boolean> {
-    const columnsIn = (catalog: string): Promise<Row[]> =>
-        database.rows(
-            `select column_name as name, data_type as type from duckdb_columns() where database_name = '${catalog}'
-             and schema_name = 'main' and table_name = ${literal(name)} order by column_index`,
-        );
-    const [here, there] = [await columnsIn(workCatalog), await columnsIn(published)];
-    if (JSON.stringify(here) !== JSON.stringify(there)) return false;
-    const table = `main.${identifier(name)}`;
-    const missing = `from ${workCatalog}.${table} except all from ${published}.${table}`;
+async function isPublished(database: Database, table: string): Promise<boolean> {
+    const missing = `from ${workCatalog}.main.${table} except all from published.main.${table}`;
     return (await database.value(`select 1 from (${missing}) as missing limit 1`)) === null;
 }
