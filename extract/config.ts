@@ -48,9 +48,8 @@ const targetModule = v.object({ default: v.object({ attach: v.object({ landing: 
  * @throws PipelineError that lists all that is wrong, also when there is no contact: without one, nothing is fetched.
  */
 export async function loadSettings(projectDir: string, overrides: Overrides): Promise<Settings> {
-    const { default: project, extract } = await load(projectDir, configName, configModule);
-    const target = overrides.target ?? project.target;
-    const attached = (await load(projectDir, targetFile(projectDir, target), targetModule)).default.attach;
+    const { extract } = await load(projectDir, configName, configModule);
+    const landing = await findLanding(projectDir, overrides.target);
     const contact = (overrides.contact ?? extract.contact ?? "").trim();
     const subjects = overrides.subjects ?? extract.subjects ?? [];
     const baseUrl = (overrides.baseUrl ?? extract.baseUrl ?? "https://openlibrary.org").replace(/\/+$/, "");
@@ -64,7 +63,15 @@ export async function loadSettings(projectDir: string, overrides: Overrides): Pr
             : `the base URL is "${baseUrl}"; expected something like "https://openlibrary.org"`,
     ].filter((problem) => problem !== undefined);
     if (problems.length > 0) throw new PipelineError(problems.join("\n"));
-    return { contact, subjects, baseUrl, landing: resolve(projectDir, attached.landing) };
+    return { contact, subjects, baseUrl, landing };
+}
+
+/** The absolute path of a target's landing file. Default of `target`: that of pipeline.config.ts */
+export async function findLanding(projectDir: string, target?: string): Promise<string> {
+    const { default: project } = await load(projectDir, configName, configModule);
+    const file = targetFile(projectDir, target ?? project.target);
+    const { attach } = (await load(projectDir, file, targetModule)).default;
+    return resolve(projectDir, attach.landing);
 }
 
 function contactProblem(contact: string): string | undefined {

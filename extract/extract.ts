@@ -1,8 +1,9 @@
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { walkAuthors } from "./authors.ts";
 import { type Client, isRefusal } from "./client.ts";
-import { hasRun, type LandingOptions, loadSpools, recallFailedRun } from "./landing.ts";
+import { hasRun, type LandingOptions, loadSpools } from "./landing.ts";
 import { count, duration, type Progress, type Standing } from "./progress.ts";
+import { recallFailedRun } from "./recall.ts";
 import { Run, type Subject, type Verdict } from "./run.ts";
 import { type RunRow, Spool } from "./spool.ts";
 import { countWorks, findMissing, type WalkOptions, walkAgain, walkWorks } from "./walk.ts";

@@ -9,7 +9,7 @@ import {
     type WorksPage,
 } from "./answers.ts";
 import type { Answer } from "./client.ts";
-import type { LandedPage } from "./landing.ts";
+import type { LandedPage } from "./recall.ts";
 import type { AuthorPageRow, EndRow, RunRow, SearchPageRow, Spool, SubjectRow, Totals } from "./spool.ts";
 import { keyOfLabel } from "./subject-key.ts";
 

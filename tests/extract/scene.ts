@@ -96,7 +96,11 @@ export function writeProject(folder: string, config: object): void {
 }
 
 export function runCli(...args: string[]): Cli {
-    const child = spawn(process.execPath, ["--import", "tsx", "extract/cli.ts", ...args], { cwd: root });
+    return runProgram(process.execPath, "--import", "tsx", "extract/cli.ts", ...args);
+}
+
+export function runProgram(program: string, ...args: string[]): Cli {
+    const child = spawn(program, args, { cwd: root });
     let out = "";
     let err = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
