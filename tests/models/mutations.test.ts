@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { PipelineError } from "../../common/errors.ts";
-import { checkProject } from "../../runner/build.ts";
+import { checkProject } from "../../runner/check-project.ts";
 import { formatProblem, ProjectError } from "../../runner/problem.ts";
 import { suite } from "../suite.ts";
 import { copyProject } from "../warehouse.ts";
