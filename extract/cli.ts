@@ -20,6 +20,7 @@ const optionsSchema = v.object({
     subject: v.optional(v.array(v.string())),
     maxWorks: v.optional(v.number()),
     baseUrl: v.optional(v.string()),
+    authorsMaxAge: v.optional(v.number()),
     contact: v.optional(v.string()),
     pace: v.union([v.number(), v.literal("off")]),
 });
@@ -35,6 +36,7 @@ const program = new Command("extract")
     .option("--base-url <url>", "the service; otherwise that of pipeline.config.ts, or https://openlibrary.org")
     .option("--target <name>", "the target whose landing file is written; otherwise that of pipeline.config.ts")
     .option("--contact <who>", "your e-mail address or a URL, sent with each request; or in pipeline.config.ts")
+    .option("--authors-max-age <days>", "how old a landed author document may be to do again; 0 fetches all", days)
     .option(
         "--pace <n>",
         `requests a second, or "off"; above ${politePace} never for openlibrary.org`,
@@ -116,10 +118,11 @@ async function pruneLanding(options: v.InferOutput<typeof pruneSchema>): Promise
 
 /** Extracts the subjects and returns the exit code. */
 async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
-    const { contact, subjects, baseUrl, landing } = await loadSettings(projectDir, {
+    const { contact, subjects, baseUrl, authorsMaxAge, landing } = await loadSettings(projectDir, {
         ...(given.contact !== undefined && { contact: given.contact }),
         ...(given.subject !== undefined && { subjects: given.subject }),
         ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
+        ...(given.authorsMaxAge !== undefined && { authorsMaxAge: given.authorsMaxAge }),
         ...(given.target !== undefined && { target: given.target }),
     });
     const host = new URL(baseUrl).hostname;
@@ -143,7 +146,7 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
             signal,
             say: (line) => progress.say(line),
         });
-        const done = await extract([...keys], { landing, baseUrl, maxWorks, client, progress, signal });
+        const done = await extract([...keys], { landing, baseUrl, maxWorks, authorsMaxAge, client, progress, signal });
         console.log(done.summary);
         return done.status === "complete" || done.isStopped ? 0 : 3;
     } finally {
@@ -173,6 +176,11 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 
 function wholeNumber(value: string): number {
     if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError("expected a whole number above 0");
+    return Number(value);
+}
+
+function days(value: string): number {
+    if (!/^\d+(\.\d+)?$/.test(value)) throw new InvalidArgumentError("expected a number of days, 0 or more");
     return Number(value);
 }
 

@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import {
     type EndRow,
+    type ReusedPage,
     type RunRow,
     readSpool,
     type SubjectRow,
@@ -92,6 +93,8 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
         if (record.kind === "search_pages") subjects.set(record.standing.subject, record.standing);
         if (record.kind === "run" || record.kind === "end") {
             for (const subject of record.subjects) subjects.set(subject.subject, subject);
+        } else if (record.kind === "reused_authors") {
+            for (const page of record.pages) await insertReused(connection, record.run_id, page);
         } else {
             const { run_id, page_number, fetched_at } = record.row;
             const added = await insert(connection, record.kind, record.row, () => "on conflict do nothing");
@@ -109,6 +112,12 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
         const row = { run_id: run.run_id, ...subject };
         await insert(connection, "extract_subjects", row, replacing("run_id, subject"));
     }
+}
+
+async function insertReused(connection: DuckDBConnection, runId: string, page: ReusedPage): Promise<void> {
+    const sql = `insert into landing.openlibrary.reused_authors (run_id, author_key, page_run_id, page_number)
+        select $1, unnest(from_json($2, '["VARCHAR"]')), $3, $4 on conflict do nothing`;
+    await connection.run(sql, [runId, JSON.stringify(page.author_keys), page.page_run_id, page.page_number]);
 }
 
 /** What is inserted takes the place of the row with the same key. */

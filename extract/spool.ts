@@ -54,6 +54,11 @@ const authorPageRow = v.strictObject({
     body_sha256: v.string(),
     body: v.string(),
 });
+const reusedPage = v.strictObject({
+    page_run_id: v.string(),
+    page_number: v.number(),
+    author_keys: v.array(v.string()),
+});
 const misfits = v.array(v.strictObject({ position: v.number(), reason: v.string(), body: v.string() }));
 const totals = v.strictObject({
     works_landed: v.number(),
@@ -73,6 +78,7 @@ const record = v.variant("kind", [
     v.strictObject({ kind: v.literal("run"), row: runRow, subjects: v.array(subjectRow), totals }),
     v.strictObject({ kind: v.literal("search_pages"), row: searchPageRow, misfits, standing: subjectRow, totals }),
     v.strictObject({ kind: v.literal("author_pages"), row: authorPageRow, misfits, totals }),
+    v.strictObject({ kind: v.literal("reused_authors"), run_id: v.string(), pages: v.array(reusedPage), totals }),
     v.strictObject({ kind: v.literal("end"), row: end, subjects: v.array(subjectRow), totals }),
 ]);
 
@@ -80,6 +86,8 @@ export type RunRow = v.InferOutput<typeof runRow>;
 export type SubjectRow = v.InferOutput<typeof subjectRow>;
 export type SearchPageRow = v.InferOutput<typeof searchPageRow>;
 export type AuthorPageRow = v.InferOutput<typeof authorPageRow>;
+/** A page of an earlier run, and the authors whose documents on it are reused. */
+export type ReusedPage = v.InferOutput<typeof reusedPage>;
 export type Totals = v.InferOutput<typeof totals>;
 export type EndRow = v.InferOutput<typeof end>;
 /** One line of a spool. Each carries the run's totals as they were with it, and a page of works those of its subject. */
