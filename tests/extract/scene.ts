@@ -164,7 +164,10 @@ export async function failsWith(work: Promise<unknown>, expected: string | RegEx
 }
 
 /** The rows of a run that do not depend on how often it was interrupted. */
-export async function contentOf(scene: Scene, runId: string): Promise<{ works: string[]; authors: string[] }> {
+export async function contentOf(
+    scene: Pick<Scene, "rows">,
+    runId: string,
+): Promise<{ works: string[]; authors: string[] }> {
     const works = new Set<string>();
     const authors = new Set<string>();
     for (const { body } of await scene.rows(`select body from openlibrary.search_pages where run_id = '${runId}'`)) {
