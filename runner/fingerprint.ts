@@ -41,6 +41,9 @@ export function fingerprint(inputs: Inputs): string {
     return hash(JSON.stringify(Object.entries(inputs).sort()));
 }
 
+/** The input by which the work file knows models that are never made anew: what they hold, nobody can make again. */
+export const keepsHistory = "its history is kept";
+
 function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
     if (node.kind === "source") return sourceInputs(project, node.database);
     if (node.kind === "seed") {
@@ -61,6 +64,7 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
         "its SQL": sql,
         "its materialization": node.materialized,
         ...(settings === undefined ? {} : { "its settings": hash(JSON.stringify(settings)) }),
+        ...(node.kind === "model" && node.incremental?.fullRefresh === false ? { [keepsHistory]: "yes" } : {}),
     };
 }
 

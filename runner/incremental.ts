@@ -26,7 +26,8 @@ export function schemaChange(
     const mode: Incremental["onSchemaChange"] = incremental?.onSchemaChange ?? "fail";
     const none: SchemaChange = { add: [], drop: [], retype: [], filled: made.map((c) => c.name), result: kept };
     if (added.length + gone.length + retyped.length === 0) return none;
-    const remedy = "set on_schema_change, or make the table anew with --full-refresh";
+    const anew = incremental?.fullRefresh === false ? "" : ", or make the table anew with --full-refresh";
+    const remedy = `set on_schema_change${anew}`;
     if (mode === "fail") {
         const changes = [
             ...added.map((column) => `+ ${column.name} ${column.type}`),

@@ -218,7 +218,7 @@ test("clean refuses to remove history that is published nowhere, and a build kee
     await clean({ projectDir: toy.folder }).catch((error: Error) => {
         said = error.message;
     });
-    assert.match(said, /holds history of the snapshot "h" that is published nowhere/);
+    assert.match(said, /holds history of "h" that is published nowhere/);
     const declared = `snapshots: [{name: h, relation: ref('s'), config: {unique_key: k, ${byTime}}}]`;
     toy.write("models/_snapshots.yml", "version: 2");
     assert.ok((await toy.build()).ok, toy.said());
