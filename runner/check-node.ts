@@ -104,7 +104,7 @@ export async function checkNode(
         const offset = await repeatedName(database, sql.text, repeated);
         return { problem: problemOf(new SqlError(message, { offset }), sql) };
     }
-    const timeless = node.incremental?.window === undefined ? undefined : windowMistake(node, made);
+    const timeless = timeMistake(node, made);
     if (timeless !== undefined) return { problem: timeless };
     const standing = kept.get(node.name);
     if (standing !== undefined) await emptyTable(database, table, standing);
@@ -136,15 +136,14 @@ function columnsAfter(
     return typeof change === "string" ? change : change.result;
 }
 
-/** The time of a window must be one. */
-function windowMistake(model: Model, made: readonly Column[]): Problem | undefined {
-    const name = model.incremental?.window?.eventTime ?? "";
-    const type = made.find((column) => column.name.toLowerCase() === name.toLowerCase())?.type;
+/** The time of a window must be one, and so must the time by which a snapshot knows what is later. */
+function timeMistake({ incremental, snapshot, declaredAt: at }: Model, made: readonly Column[]): Problem | undefined {
+    const updatedAt = snapshot?.strategy === "timestamp" ? snapshot.updatedAt : undefined;
+    const [setting, name] =
+        updatedAt === undefined ? ["event_time", incremental?.window?.eventTime] : ["updated_at", updatedAt];
+    const type = made.find((column) => column.name.toLowerCase() === name?.toLowerCase())?.type;
     if (type === undefined || /^(DATE|TIMESTAMP)/.test(type)) return undefined;
-    return {
-        message: `event_time is "${name}", which is ${type}; expected a date or a timestamp`,
-        at: model.declaredAt,
-    };
+    return { message: `${setting} is "${name}", which is ${type}; expected a date or a timestamp`, at };
 }
 
 async function emptyTable(database: Database, table: string, columns: readonly Column[]): Promise<void> {

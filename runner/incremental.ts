@@ -125,10 +125,10 @@ export function sameKey(key: readonly string[]): string {
 export async function rejectRepeatedKeys(database: Database, model: Model, relation: string): Promise<void> {
     const key = model.uniqueKey.map(identifier).join(", ");
     const [row] = await database.rows(
-        `select ${key}, count(*) as "how many" from ${relation} group by ${key} having count(*) > 1 order by ${key} limit 1`,
+        `select ${key}, count(*) as shelfmark_rows from ${relation} group by ${key} having count(*) > 1 order by ${key} limit 1`,
     );
     if (row === undefined) return;
-    const { "how many": rows, ...values } = row;
+    const { shelfmark_rows: rows, ...values } = row;
     throw new SqlError(`${valueText(rows ?? null)} rows have the unique_key ${keyText(values)}`, {});
 }
 

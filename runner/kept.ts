@@ -3,11 +3,13 @@ import { type Column, type Database, identifier, literal } from "./duckdb.ts";
 import type { Memory } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
+import { failOn, type Problem } from "./problem.ts";
 import { isSnapshotTable } from "./snapshot.ts";
 
 /**
  * The tables of `names` that go on from what stands, with their columns: incremental models and snapshots of which a table
  * is there. With `fullRefresh` incremental models begin anew, a snapshot never does.
+ * @throws ProjectError when a node would be made in place of a snapshot's history, which can't be made again.
  */
 export function keptTables(
     project: Project,
@@ -15,9 +17,16 @@ export function keptTables(
     { names, fullRefresh = false }: { names: ReadonlySet<string>; fullRefresh?: boolean | undefined },
 ): ReadonlyMap<string, readonly Column[]> {
     const kept = new Map<string, readonly Column[]>();
+    const problems: Problem[] = [];
     for (const name of names) {
         const model = project.nodes.get(name);
         const standing = memory.relations.get(name);
+        const isHistory = memory.nodes.get(name)?.inputs["its materialization"] === "snapshot";
+        const isSnapshot = model?.kind === "model" && model.snapshot !== undefined;
+        if (isHistory && !isSnapshot && standing !== undefined && model !== undefined && "file" in model) {
+            const message = `the work file holds the history of a snapshot "${name}", which this would replace: give it another name, or remove the work file with "clean"`;
+            problems.push({ message, at: { file: model.file, offset: 0 } });
+        }
         // A seed of this name may have stood there before.
         const isSeed = "its file" in (memory.nodes.get(name)?.inputs ?? {});
         if (model?.kind !== "model" || standing?.kind !== "table" || isSeed) continue;
@@ -27,6 +36,7 @@ export function keptTables(
                 : isSnapshotTable(standing.columns);
         if (goesOn) kept.set(name, standing.columns);
     }
+    failOn(problems);
     return kept;
 }
 

@@ -3,7 +3,7 @@ import { relative } from "node:path";
 import { PipelineError } from "../../common/errors.ts";
 import { takeLock } from "../../common/lock.ts";
 import { loadConfig, loadTarget } from "../config.ts";
-import { Database, literal, type Row } from "../duckdb.ts";
+import { Database, identifier, literal } from "../duckdb.ts";
 import type { ProjectOptions } from "../load.ts";
 import { type Places, placesOf } from "../open.ts";
 
@@ -32,15 +32,24 @@ async function requirePublishedHistory({ work, warehouse }: Places): Promise<voi
     try {
         await database.run(`attach ${literal(work)} as work (read_only)`);
         if (existsSync(warehouse)) await database.run(`attach ${literal(warehouse)} as published (read_only)`);
-        const snapshots = (catalog: string): Promise<Row[]> =>
-            database.rows(
-                `select table_name as name, (select estimated_size from duckdb_tables() as t where t.table_oid = c.table_oid
-                     and t.database_oid = c.database_oid) as size
-                 from duckdb_columns() as c where database_name = '${catalog}' and schema_name = 'main' and column_name = 'dbt_scd_id'`,
+        const isThere = async (catalog: string, table: string): Promise<boolean> =>
+            (await database.value(
+                `select 1 from duckdb_tables() where database_name = '${catalog}' and concat(schema_name, '.', table_name) = ${literal(table)}`,
+            )) !== null;
+        if (!(await isThere("work", "meta.memory"))) return;
+        // By what made it: a table that only reads a snapshot has its columns too.
+        const history = await database.rows(
+            `select node from work.meta.memory where inputs like '%"its materialization":"snapshot"%' order by node`,
+        );
+        // Versions are only ever added and ended.
+        const steps = async (catalog: string, name: string): Promise<number> =>
+            Number(
+                await database.value(`select count(*) + count(dbt_valid_to) from ${catalog}.main.${identifier(name)}`),
             );
-        const published = new Map((await snapshots("published")).map((row) => [row.name, Number(row.size)]));
-        for (const { name, size } of await snapshots("work")) {
-            if ((published.get(name ?? "") ?? 0) >= Number(size)) continue;
+        for (const name of history.map((row) => String(row.node))) {
+            if (!(await isThere("work", `main.${name}`))) continue;
+            const isPublished = await isThere("published", `main.${name}`);
+            if (isPublished && (await steps("published", name)) >= (await steps("work", name))) continue;
             throw new PipelineError(
                 `the work file holds history of the snapshot "${name}" that is published nowhere and can't be made again: publish it with a build first`,
             );
