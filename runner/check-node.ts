@@ -5,7 +5,7 @@ import { impossibleCast } from "./casts.ts";
 import type { Columns } from "./check.ts";
 import { type Compiled, relationOf } from "./compile.ts";
 import { canonicalType, misnamed } from "./contract.ts";
-import { type Column, type Database, identifier, SqlError } from "./duckdb.ts";
+import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { incrementMistake, schemaChange } from "./incremental.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
@@ -57,7 +57,10 @@ export async function checkNode(
     const sql = compiled.get(node.name);
     if (sql === undefined) throw new Error(`${node.name} was not compiled`);
     const mistake = syntax === undefined ? undefined : queryMistake(project, node, { sql, syntax });
-    if (mistake !== undefined) return { problem: mistake };
+    if (mistake !== undefined) {
+        const remedy = node.kind === "test" && syntax?.ok === false ? await quoteRemedy(database, node) : "";
+        return { problem: { ...mistake, message: `${mistake.message}${remedy}` } };
+    }
     const threshold = node.kind === "test" ? await thresholdMistake(database, node, conditions) : undefined;
     if (threshold !== undefined) return { problem: threshold };
     const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
@@ -160,6 +163,16 @@ function repeatedColumn(found: readonly Column[], read: readonly Column[], sql: 
     if (suspects.length === 0) return undefined;
     const written = [sql.text, ...read.flatMap(({ name, type }) => [name, type])].join("\n").toLowerCase();
     return suspects.find(({ name }) => !written.includes(name.toLowerCase()))?.base;
+}
+
+/** What to do about a column whose name has a meaning in SQL, if it is one. */
+async function quoteRemedy(database: Database, { column = "" }: DataTest): Promise<string> {
+    const isWord = /^\w+$/.test(column);
+    const found = await database.value(
+        `select 1 from duckdb_keywords() where keyword_category = 'reserved' and keyword_name = ${literal(column.toLowerCase())}`,
+    );
+    if (column === "" || column.startsWith('"') || (isWord && found === null)) return "";
+    return `. The column's name needs quotes in SQL: set quote: true on "${column}"`;
 }
 
 /** `warn_if` and `error_if` are written in SQL too. `sound` are those that were asked for before. */

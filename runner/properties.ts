@@ -174,7 +174,12 @@ const testConfigSchema = v.strictObject({
     warn_if: v.optional(v.pipe(v.string(), v.description('From which count of failing rows on: "> 10".')), "!= 0"),
     error_if: v.optional(v.pipe(v.string(), v.description("Looked at before warn_if.")), "!= 0"),
     limit: v.optional(
-        v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At how many failing rows counting ends.")),
+        v.pipe(
+            v.number(),
+            v.integer("a whole number"),
+            v.minValue(1, "1 or more"),
+            v.description("At how many failing rows counting ends."),
+        ),
     ),
     enabled: v.optional(v.boolean()),
 });
@@ -219,7 +224,7 @@ const modelConfigSchema = v.strictObject({
     merge_exclude_columns: v.optional(keys),
     event_time: v.optional(v.string()),
     batch_size: v.optional(v.picklist(["hour", "day", "month", "year"])),
-    lookback: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    lookback: v.optional(v.pipe(v.number(), v.integer("a whole number"), v.minValue(0, "0 or more"))),
     contract: v.optional(
         v.pipe(
             v.strictObject({ enforced: v.optional(v.boolean(), false) }),
