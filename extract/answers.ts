@@ -14,11 +14,18 @@ export interface WorksPage {
     readonly numFound: number;
     /** How many elements `docs` has, misfits included. */
     readonly docs: number;
-    /** Keys in the order of the answer. An edition without a work is indexed as a work of its own: "/works/OL1M". */
-    readonly works: readonly string[];
+    /** In the order of the answer. */
+    readonly works: readonly FoundWork[];
     /** As author documents call them: "/authors/OL1A". */
     readonly authors: readonly string[];
     readonly misfits: readonly Misfit[];
+}
+
+export interface FoundWork {
+    /** An edition without a work is indexed as a work of its own: "/works/OL1M". */
+    readonly key: string;
+    /** The work's subjects as people have typed them. */
+    readonly labels: readonly string[];
 }
 
 /** What the extractor itself needs to know of an answer with author documents. */
@@ -60,11 +67,11 @@ const work = v.object({
 export function readWorks(json: unknown): WorksPage {
     const envelope = v.safeParse(searchEnvelope, json);
     if (!envelope.success) throw new BadAnswer(`answered 200, but ${fault(envelope.issues)}`);
-    const works: string[] = [];
+    const works: FoundWork[] = [];
     const authors = new Set<string>();
     const misfits: Misfit[] = [];
     for (const [position, doc] of envelope.output.docs.entries()) {
-        if (v.is(keyed, doc)) works.push(doc.key);
+        if (v.is(keyed, doc)) works.push({ key: doc.key, labels: labelsOf(doc) });
         const read = v.safeParse(work, doc);
         const reason = read.success ? illFormed(doc) : fault(read.issues);
         if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(doc) });
@@ -77,6 +84,11 @@ export function readWorks(json: unknown): WorksPage {
         authors: [...authors],
         misfits,
     };
+}
+
+function labelsOf(doc: object): string[] {
+    const labels: unknown = "subject" in doc ? doc.subject : undefined;
+    return Array.isArray(labels) ? labels.filter((label) => typeof label === "string") : [];
 }
 
 const batchEnvelope = v.object({ status: v.literal("ok"), result: v.record(v.string(), v.unknown()) });
@@ -128,7 +140,7 @@ function illFormed(value: unknown): string | undefined {
 }
 
 function hasLoneSurrogate(value: unknown): boolean {
-    if (typeof value === "string") return /\p{Surrogate}/u.test(value);
+    if (typeof value === "string") return !value.isWellFormed();
     if (Array.isArray(value)) return value.some(hasLoneSurrogate);
     if (typeof value === "object" && value !== null)
         return Object.entries(value).some((entry) => hasLoneSurrogate(entry));

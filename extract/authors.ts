@@ -1,5 +1,6 @@
 import { type AuthorsPage, noAuthors, readAuthor, readAuthors } from "./answers.ts";
 import { type Client, isRefusal } from "./client.ts";
+import { inParallel } from "./parallel.ts";
 import type { Run } from "./run.ts";
 
 /** Keys of one batch: with 100 its URL has about 3,500 bytes, and the service takes 8,000. */
@@ -23,21 +24,7 @@ async function landAll(run: Run, client: Client, keys: Iterable<string>): Promis
     const batches = Array.from({ length: Math.ceil(wanted.length / batchSize) }, (_, index) =>
         wanted.slice(index * batchSize, (index + 1) * batchSize),
     );
-    let failed = false;
-    const work = async (): Promise<void> => {
-        for (let batch = batches.shift(); batch !== undefined && !failed; batch = batches.shift()) {
-            try {
-                await landBatch(run, client, batch);
-            } catch (error) {
-                failed = true;
-                throw error;
-            }
-        }
-    };
-    // All have ended when this has: nothing may land after a failure was reported.
-    const ends = await Promise.allSettled(Array.from({ length: batchesAtOnce }, work));
-    const failure = ends.find((end) => end.status === "rejected");
-    if (failure !== undefined) throw failure.reason;
+    await inParallel(batches, batchesAtOnce, (batch) => landBatch(run, client, batch));
 }
 
 async function landBatch(run: Run, client: Client, keys: readonly string[]): Promise<void> {

@@ -6,9 +6,9 @@ import { messageOf, PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { Client } from "./client.ts";
 import { loadSettings } from "./config.ts";
-import { extract } from "./extract.ts";
+import { extract, FailedExtraction } from "./extract.ts";
 import { Progress } from "./progress.ts";
-import { subjectKey } from "./search.ts";
+import { subjectKey } from "./subject-key.ts";
 
 const politePace = 3;
 
@@ -54,7 +54,7 @@ try {
     process.exitCode = report(error);
 }
 
-/** Extracts one subject after the other. Returns the worst exit code: failed before partial before complete. */
+/** Extracts the subjects and returns the exit code. */
 async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
     const { contact, subjects, baseUrl, landing } = await loadSettings(projectDir, {
         ...(given.contact !== undefined && { contact: given.contact }),
@@ -83,18 +83,9 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
             signal,
             say: (line) => progress.say(line),
         });
-        const codes = new Set<number>([0]);
-        for (const key of keys) {
-            try {
-                const done = await extract(key, { landing, baseUrl, maxWorks, client, progress, signal });
-                console.log(done.summary);
-                codes.add(done.status === "complete" || done.isStopped ? 0 : 3);
-            } catch (error) {
-                codes.add(report(error));
-                if (codes.has(2)) return 2;
-            }
-        }
-        return [1, 3].find((code) => codes.has(code)) ?? 0;
+        const done = await extract([...keys], { landing, baseUrl, maxWorks, client, progress, signal });
+        console.log(done.summary);
+        return done.status === "complete" || done.isStopped ? 0 : 3;
     } finally {
         unlock();
     }
@@ -103,6 +94,7 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
 /** Prints an error and returns its exit code. What the system refuses (a full disk, a folder) is a person's to mend. */
 function report(error: unknown): number {
     const isMendable = error instanceof PipelineError || (error instanceof Error && "syscall" in error);
+    if (error instanceof FailedExtraction && error.summary !== "") console.log(error.summary);
     if (options.debug) console.error(error);
     else if (isMendable) console.error(messageOf(error));
     else console.error(`${messageOf(error)}\nThis is a bug; run with --debug for the stack.`);

@@ -4,7 +4,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { type EndRow, type RunRow, readSpool, spoolFolder, type Totals, waitingSpools } from "./spool.ts";
+import {
+    type EndRow,
+    type RunRow,
+    readSpool,
+    type SubjectRow,
+    spoolFolder,
+    type Totals,
+    waitingSpools,
+} from "./spool.ts";
 import { createTables, hasTables } from "./tables.ts";
 
 export interface LandingOptions {
@@ -44,6 +52,7 @@ export async function loadSpools(landing: string, options: LandingOptions): Prom
 async function loadSpool(connection: DuckDBConnection, path: string): Promise<void> {
     let run: RunRow | undefined;
     let totals: Totals | undefined;
+    const subjects = new Map<string, SubjectRow>();
     let end: EndRow = {
         status: "failed",
         message: "the process ended before the run did",
@@ -52,10 +61,13 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
     for await (const record of readSpool(path)) {
         totals = record.totals;
         if (record.kind === "run") run = record.row;
-        else if (record.kind === "end") end = record.row;
-        else {
+        if (record.kind === "end") end = record.row;
+        if (record.kind === "search_pages") subjects.set(record.standing.subject, record.standing);
+        if (record.kind === "run" || record.kind === "end") {
+            for (const subject of record.subjects) subjects.set(subject.subject, subject);
+        } else {
             const { run_id, page_number, fetched_at } = record.row;
-            const added = await insert(connection, record.kind, record.row, "on conflict do nothing");
+            const added = await insert(connection, record.kind, record.row, () => "on conflict do nothing");
             if (added === 0) continue;
             for (const misfit of record.misfits) {
                 const row = { run_id, source: record.kind, page_number, ...misfit, fetched_at };
@@ -65,9 +77,19 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
     }
     // Nothing but a torn first line: the process was killed before it asked for anything.
     if (run === undefined || totals === undefined) return;
-    const row = { ...run, ...end, ...totals };
-    const updates = Object.keys({ ...end, ...totals }).map((column) => `${column} = excluded.${column}`);
-    await insert(connection, "extract_runs", row, `on conflict (run_id) do update set ${updates.join(", ")}`);
+    await insert(connection, "extract_runs", { ...run, source: "api", ...end, ...totals }, replacing("run_id"));
+    for (const subject of subjects.values()) {
+        const row = { run_id: run.run_id, ...subject };
+        await insert(connection, "extract_subjects", row, replacing("run_id, subject"));
+    }
+}
+
+/** What is inserted takes the place of the row with the same key. */
+function replacing(key: string): (columns: readonly string[]) => string {
+    return (columns) => {
+        const updates = columns.filter((column) => !key.split(", ").includes(column));
+        return `on conflict (${key}) do update set ${updates.map((column) => `${column} = excluded.${column}`).join(", ")}`;
+    };
 }
 
 /** Returns how many rows came to it: 0 or 1. */
@@ -75,30 +97,38 @@ async function insert(
     connection: DuckDBConnection,
     table: string,
     row: Readonly<Record<string, string | number | null>>,
-    onConflict = "",
+    onConflict: (columns: readonly string[]) => string = () => "",
 ): Promise<number> {
     const columns = Object.keys(row);
     const places = columns.map((_, index) => `$${index + 1}`);
-    const sql = `insert into landing.openlibrary.${table} (${columns.join(", ")}) values (${places.join(", ")}) ${onConflict}`;
+    const sql = `insert into landing.openlibrary.${table} (${columns.join(", ")}) values (${places.join(", ")}) ${onConflict(columns)}`;
     return (await connection.run(sql, Object.values(row))).rowsChanged;
 }
 
 const bigint = v.pipe(v.bigint(), v.transform(Number));
 const failedRun = v.object({
     run_id: v.string(),
-    subject: v.string(),
     base_url: v.string(),
     max_works: v.nullable(bigint),
     started_at: v.string(),
     requests: bigint,
 });
 const failedRunSql = `
-    select run_id, subject, base_url, max_works, strftime(started_at, '%Y-%m-%dT%H:%M:%S.%gZ') as started_at, requests
+    select run_id, base_url, max_works, strftime(started_at, '%Y-%m-%dT%H:%M:%S.%gZ') as started_at, requests
     from landing.openlibrary.extract_runs
-    where status in ('failed', 'running') and subject = $1 and base_url = $2 and max_works is not distinct from $3
+    where
+        status = 'failed'
+        and base_url = $1
+        and max_works is not distinct from $2
+        and (
+            select string_agg(subject, ' ' order by subject)
+            from landing.openlibrary.extract_subjects
+            where extract_subjects.run_id = extract_runs.run_id
+        ) = $3
     order by extract_runs.started_at desc, run_id desc
     limit 1`;
 const landedPage = v.object({
+    subject: v.nullable(v.string()),
     route: v.picklist(["search", "get_many", "author"]),
     page_number: v.number(),
     parameters: v.string(),
@@ -109,27 +139,33 @@ const landedPage = v.object({
 /** What is read back of a landed page to go on with its run. */
 export type LandedPage = v.InferOutput<typeof landedPage>;
 
+export interface RecallOptions<T> extends LandingOptions {
+    readonly subjects: readonly string[];
+    readonly begin: (row: RunRow, requests: number) => T;
+}
+
 /**
  * Finds the newest failed run that the same command would go on with, and hands its pages to the `recall` of what `begin`
  * makes of it, works before authors. Returns that, or undefined when there is no such run.
  */
 export async function recallFailedRun<T extends { recall(page: LandedPage): void }>(
     landing: string,
-    wanted: Pick<RunRow, "subject" | "base_url" | "max_works">,
-    options: LandingOptions & { readonly begin: (row: RunRow, requests: number) => T },
+    { base_url, max_works }: Pick<RunRow, "base_url" | "max_works">,
+    options: RecallOptions<T>,
 ): Promise<T | undefined> {
     return readLanding(landing, options, async (connection) => {
-        const values = [wanted.subject, wanted.base_url, wanted.max_works];
+        // A subject's key holds no space.
+        const values = [base_url, max_works, [...options.subjects].sort().join(" ")];
         const [found] = await read(connection, failedRun, failedRunSql, values);
         if (found === undefined) return undefined;
         const { requests, ...row } = found;
         const run = options.begin(row, requests);
-        for (const [table, route] of [
-            ["search_pages", "'search'"],
-            ["author_pages", "route"],
+        for (const [table, columns] of [
+            ["search_pages", "subject, 'search' as route"],
+            ["author_pages", "null as subject, route"],
         ]) {
             const sql = `
-                select ${route} as route, page_number, parameters, http_status, body
+                select ${columns}, page_number, parameters, http_status, body
                 from landing.openlibrary.${table}
                 where run_id = $1 and page_number > $2
                 order by page_number

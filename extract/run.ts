@@ -1,40 +1,65 @@
 import * as v from "valibot";
-import { type AuthorsPage, noAuthors, readAuthor, readAuthors, readWorks, type WorksPage } from "./answers.ts";
+import {
+    type AuthorsPage,
+    type FoundWork,
+    noAuthors,
+    readAuthor,
+    readAuthors,
+    readWorks,
+    type WorksPage,
+} from "./answers.ts";
 import type { Answer } from "./client.ts";
 import type { LandedPage } from "./landing.ts";
-import type { AuthorPageRow, EndRow, RunRow, SearchPageRow, Spool, Totals } from "./spool.ts";
+import type { AuthorPageRow, EndRow, RunRow, SearchPageRow, Spool, SubjectRow, Totals } from "./spool.ts";
+import { keyOfLabel } from "./subject-key.ts";
 
 const batchParameters = v.object({ keys: v.pipe(v.string(), v.parseJson(), v.array(v.string())) });
 const singleParameters = v.object({ key: v.string() });
 
+/** One subject of a run: what of it has landed. */
+export interface Subject {
+    readonly key: string;
+    /** Distinct keys of its works in the run's pages, those of other subjects included. */
+    readonly works: ReadonlySet<string>;
+    /** Of these, the ones in pages that were asked for because of this subject. */
+    readonly walked: ReadonlySet<string>;
+    /** How many works the service says it has; null before the first count. */
+    readonly numFound: number | null;
+    /** Were its works asked for in key ranges, some at once? */
+    readonly wasSplit: boolean;
+}
+
+/** Where a subject stands when its run ends. */
+export type Verdict = Pick<SubjectRow, "status" | "message">;
+
 /**
- * One extraction of one subject: what has landed so far, and the way to land more. It is the same whether the pages came
+ * One extraction of some subjects: what has landed so far, and the way to land more. It is the same whether the pages came
  * just now or were read back from the landing file.
  */
 export class Run {
     readonly row: RunRow;
-    /** Distinct keys of the works landed. */
-    readonly works = new Set<string>();
-    /** The greatest of them, in the service's order of keys. */
-    lastWork: string | undefined;
+    readonly subjects: readonly Subject[];
     /** Distinct keys of the works' authors. */
     readonly authors = new Set<string>();
     /** Authors whose documents were asked for, redirect targets included. */
     readonly asked = new Set<string>();
     /** Where merged authors went. */
     readonly redirects = new Map<string, string>();
-    /** How many works the service says there are; null before the first count. */
-    numFound: number | null = null;
+    readonly #subjects: ReadonlyMap<string, Standing>;
+    readonly #works = new Set<string>();
     readonly #documents = new Set<string>();
     readonly #lastPage = { search_pages: 0, author_pages: 0 };
+    #authorsLanded = 0;
     #pages = 0;
     #misfits = 0;
     #requests: () => number;
     #spool: Spool | undefined;
 
-    constructor(row: RunRow, requestsBefore = 0) {
+    constructor(row: RunRow, { subjects, requests = 0 }: { subjects: readonly string[]; requests?: number }) {
         this.row = row;
-        this.#requests = () => requestsBefore;
+        this.#subjects = new Map(subjects.map((key) => [key, new Standing(key)]));
+        this.subjects = [...this.#subjects.values()];
+        this.#requests = () => requests;
     }
 
     /** From here on, pages land in this spool and the client's requests are the run's. */
@@ -42,29 +67,43 @@ export class Run {
         const before = this.#requests() - client.requests;
         this.#requests = () => before + client.requests;
         this.#spool = spool;
-        spool.append({ kind: "run", row: this.row, totals: this.totals });
+        const subjects = this.subjects.map((subject) => rowOf(subject));
+        spool.append({ kind: "run", row: this.row, subjects, totals: this.totals });
     }
 
-    close(end: EndRow): void {
-        this.#spool?.append({ kind: "end", row: end, totals: this.totals });
+    /** Ends the run; a subject without a verdict has failed. */
+    close(end: EndRow, verdicts: ReadonlyMap<string, Verdict>): void {
+        const subjects = this.subjects.map((subject) => rowOf(subject, verdicts.get(subject.key)));
+        this.#spool?.append({ kind: "end", row: end, subjects, totals: this.totals });
         this.#spool?.close();
         this.#spool = undefined;
     }
 
-    /** The page is on the disk when this returns. */
-    landWorks(answer: Answer<WorksPage>): void {
+    /**
+     * Lands a page of a subject's works; it is on the disk when this returns.
+     * @param numFound how many works the subject has, when the page tells.
+     */
+    landWorks(subject: Subject, answer: Answer<WorksPage>, numFound: number | null = subject.numFound): void {
         const page_number = this.#lastPage.search_pages + 1;
-        this.#addWorks(page_number, answer.value);
+        const standing = this.#addWorks(subject.key, { page_number, parameters: answer.parameters }, answer.value);
+        standing.numFound = numFound;
         const row: SearchPageRow = {
             run_id: this.row.run_id,
             page_number,
+            subject: subject.key,
             ...requestOf(answer),
             num_found: answer.value.numFound,
             docs: answer.value.docs,
             ...bodyOf(answer),
         };
         const misfits = [...answer.value.misfits];
-        this.#spool?.append({ kind: "search_pages", row, misfits, totals: this.totals });
+        this.#spool?.append({
+            kind: "search_pages",
+            row,
+            misfits,
+            standing: rowOf(standing),
+            totals: this.totals,
+        });
     }
 
     /** Lands the answer to the question for the documents of `keys`; it is on the disk when this returns. */
@@ -84,10 +123,10 @@ export class Run {
     }
 
     /** Takes up a page that this run landed before it was interrupted. */
-    recall({ route, page_number, parameters, http_status, body }: LandedPage): void {
+    recall({ subject, route, page_number, parameters, http_status, body }: LandedPage): void {
         const json: unknown = http_status === 200 ? JSON.parse(body) : undefined;
         if (route === "search") {
-            this.#addWorks(page_number, readWorks(json));
+            this.#addWorks(subject ?? "", { page_number, parameters }, readWorks(json));
         } else if (route === "get_many") {
             this.#addAuthors(page_number, v.parse(batchParameters, JSON.parse(parameters)).keys, readAuthors(json));
         } else {
@@ -98,30 +137,50 @@ export class Run {
 
     get totals(): Totals {
         return {
-            num_found: this.numFound,
-            works_landed: this.works.size,
+            works_landed: this.#works.size,
             authors_wanted: this.authors.size,
-            authors_landed: [...this.#documents].filter((key) => this.authors.has(key)).length,
+            authors_landed: this.#authorsLanded,
+            authors_reused: 0,
             pages_landed: this.#pages,
             rows_quarantined: this.#misfits,
             requests: this.#requests(),
         };
     }
 
-    #addWorks(pageNumber: number, page: WorksPage): void {
-        for (const key of page.works) {
-            this.works.add(key);
-            if (this.lastWork === undefined || key > this.lastWork) this.lastWork = key;
+    #addWorks(
+        subjectKey: string,
+        { page_number, parameters }: Pick<LandedPage, "page_number" | "parameters">,
+        page: WorksPage,
+    ): Standing {
+        const asked = this.#subjects.get(subjectKey);
+        if (asked === undefined) throw new Error(`a page of "${subjectKey}", which is no subject of the run`);
+        if (page.docs > 0 && parameters.includes(']"')) asked.wasSplit = true;
+        for (const work of page.works) {
+            this.#works.add(work.key);
+            asked.walked.add(work.key);
+            asked.works.add(work.key);
+            for (const other of this.#alsoOf(work)) other.works.add(work.key);
         }
-        for (const key of page.authors) this.authors.add(key);
-        this.#lastPage.search_pages = pageNumber;
+        for (const key of page.authors) {
+            if (!this.authors.has(key) && this.#documents.has(key)) this.#authorsLanded++;
+            this.authors.add(key);
+        }
+        this.#lastPage.search_pages = page_number;
         this.#pages++;
         this.#misfits += page.misfits.length;
+        return asked;
+    }
+
+    /** The service finds a work by the keys of its labels, and so do we: a work of two subjects need not come twice. */
+    #alsoOf(work: FoundWork): Standing[] {
+        if (this.subjects.length === 1) return [];
+        return [...new Set(work.labels.map(keyOfLabel))].flatMap((key) => this.#subjects.get(key) ?? []);
     }
 
     #addAuthors(pageNumber: number, keys: readonly string[], page: AuthorsPage): void {
         for (const key of keys) this.asked.add(key);
         for (const { key, location } of page.documents) {
+            if (!this.#documents.has(key) && this.authors.has(key)) this.#authorsLanded++;
             this.#documents.add(key);
             if (location !== undefined) this.redirects.set(key, location);
         }
@@ -129,6 +188,22 @@ export class Run {
         this.#pages++;
         this.#misfits += page.misfits.length;
     }
+}
+
+class Standing implements Subject {
+    readonly key: string;
+    readonly works = new Set<string>();
+    readonly walked = new Set<string>();
+    numFound: number | null = null;
+    wasSplit = false;
+
+    constructor(key: string) {
+        this.key = key;
+    }
+}
+
+function rowOf({ key, works, numFound }: Subject, verdict: Verdict = { status: "failed", message: null }): SubjectRow {
+    return { subject: key, ...verdict, num_found: numFound, works_landed: works.size };
 }
 
 function requestOf({ url, parameters, status, fetchedAt }: Answer<unknown>) {

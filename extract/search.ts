@@ -1,7 +1,5 @@
-import { PipelineError } from "../common/errors.ts";
 import { readWorks, type WorksPage } from "./answers.ts";
-import { type Answer, BadAnswer, type Client, isRefusal } from "./client.ts";
-import type { Run } from "./run.ts";
+import { type Answer, BadAnswer, type Client } from "./client.ts";
 
 // What the models read, and cover_edition_key to show a cover. Fields that a work lacks are absent from the answer.
 const fields = [
@@ -15,104 +13,49 @@ const fields = [
     .flat()
     .join(",");
 
-/** The most that one request may ask for. */
-const pageSize = 1000;
-
-/**
- * The key under which Open Library files a subject that a person has typed: "Fiction, general" is "fiction_general".
- * Source: openlibrary/utils/__init__.py, normalize_subject_name.
- * @throws PipelineError for what is not a plain subject.
- */
-export function subjectKey(typed: string): string {
-    if (/^(person|place|time):/i.test(typed.trim())) {
-        throw new PipelineError(`"${typed}" is not a plain subject: people, places and times can't be extracted`);
-    }
-    const key = typed
-        .trim()
-        .toLowerCase()
-        .replace(/[;/?:@&=+$,<>#%"{}|\\^[\]`\n\r]/g, "")
-        .replaceAll(" ", "_");
-    if (key === "") throw new PipelineError(`"${typed}" holds nothing that a subject's key is made of`);
-    return key;
-}
-
-/** Asks how many works the subject has, and lands the answer as a page without works. */
-export async function countWorks(run: Run, client: Client): Promise<void> {
-    const query = { q: ofSubject(run), fields: "key", limit: "0" };
-    const answer = await client.get("/search.json", query, { read: readWorks });
-    run.landWorks(answer);
-    run.numFound = answer.value.numFound;
-}
-
-export interface WalkOptions {
-    /** The key after which to begin. Default: at the first work */
+/** Works whose keys lie between two texts, in the service's order of keys. */
+export interface KeyRange {
+    /** Exclusive. Default: from the first key on */
     readonly after?: string | undefined;
-    /** How many works lie up to there. Default: 0 */
-    readonly before?: number;
-    /** Told when another way of asking is taken. */
-    readonly note: (text: string) => void;
+    /** Inclusive. Default: to the last key */
+    readonly upTo?: string | undefined;
 }
 
-/**
- * Lands the subject's works page by page in the order of their keys, up to the run's max_works.
- *
- * A page is asked for by the key after which it begins, so that works which come and go meanwhile can't shift it. Nobody
- * has documented that the service can do this; where it can't, the rest is asked for by offset. A page whose count does
- * not fit the one before it is asked for again, and then believed: the catalogue changes while it is read, and the count
- * after the walk decides whether all is there.
- * @throws RequestError when a page can't be had whole and in order.
- */
-export async function walkWorks(run: Run, client: Client, { after, before = 0, note }: WalkOptions): Promise<void> {
-    let byOffset = false;
-    for (;;) {
-        const limit = Math.min(pageSize, (run.row.max_works ?? Number.POSITIVE_INFINITY) - before);
-        if (limit <= 0) return;
-        const range = byOffset ? undefined : after;
-        const ask = (): Promise<Answer<WorksPage>> => askForPage(run, client, { after: range, before, limit });
-        const total = ({ value }: Answer<WorksPage>): number => value.numFound + (range === undefined ? 0 : before);
-        let answer: Answer<WorksPage>;
-        try {
-            answer = await ask();
-            if (total(answer) !== run.numFound) answer = await ask();
-        } catch (error) {
-            if (range === undefined || !isRefusal(error)) throw error;
-            note(`the service refuses a range of keys (${error.status}); the rest was asked for by offset`);
-            byOffset = true;
-            continue;
-        }
-        const page = answer.value;
-        const fault = range === undefined ? undefined : rangeFault(page, range, (run.numFound ?? 0) - before);
-        if (fault !== undefined) {
-            note(`${fault}; the rest was asked for by offset`);
-            byOffset = true;
-            continue;
-        }
-        run.landWorks(answer);
-        run.numFound = total(answer);
-        before += page.docs;
-        after = page.works.at(-1);
-        if (before >= run.numFound) return;
-    }
+/** Which works are asked for. */
+export interface Question extends KeyRange {
+    /** A subject's key. */
+    readonly subject: string;
+    /** Subjects whose works are left out. */
+    readonly without?: readonly string[];
 }
 
-/** Asks for the works of a range of keys or, without one, from an offset. */
-function askForPage(
-    run: Run,
+export function isRange({ after, upTo }: KeyRange): boolean {
+    return after !== undefined || upTo !== undefined;
+}
+
+/** Asks how many works there are. */
+export function askForCount(client: Client, question: Question): Promise<Answer<WorksPage>> {
+    return client.get("/search.json", { q: queryOf(question), fields: "key", limit: "0" }, { read: readWorks });
+}
+
+/** Asks for works in the order of their keys; a page that is cut short or out of order is a bad answer. */
+export function askForPage(
     client: Client,
-    { after, before, limit }: { after: string | undefined; before: number; limit: number },
+    question: Question,
+    { limit, offset = 0 }: { limit: number; offset?: number },
 ): Promise<Answer<WorksPage>> {
     const query = {
-        q: after === undefined ? ofSubject(run) : `${ofSubject(run)} AND key:{"${after}" TO *}`,
+        q: queryOf(question),
         sort: "key",
         fields,
         limit: String(limit),
-        ...(after === undefined && before > 0 && { offset: String(before) }),
+        ...(offset > 0 && { offset: String(offset) }),
     };
     const read = (json: unknown): WorksPage => {
         const page = readWorks(json);
-        const due = Math.min(limit, Math.max(0, page.numFound - (after === undefined ? before : 0)));
+        const due = Math.min(limit, Math.max(0, page.numFound - offset));
         if (page.docs !== due) throw new BadAnswer(`answered 200 with ${page.docs} works where ${due} were due`);
-        if (page.works.some((key, index) => index > 0 && key <= (page.works[index - 1] ?? ""))) {
+        if (page.works.some(({ key }, index) => index > 0 && key <= (page.works[index - 1]?.key ?? ""))) {
             throw new BadAnswer("answered 200 with works that are not in the order of their keys");
         }
         return page;
@@ -120,12 +63,11 @@ function askForPage(
     return client.get("/search.json", query, { read });
 }
 
-function rangeFault(page: WorksPage, after: string, left: number): string | undefined {
-    if (page.works.some((key) => key <= after)) return "the service ignores a range of keys";
-    if (page.docs === 0 && left > 0) return "a range of keys found nothing although works were left";
-    return undefined;
-}
-
-function ofSubject(run: Run): string {
-    return `subject_key:"${run.row.subject}"`;
+function queryOf({ subject, without = [], after, upTo }: Question): string {
+    const clauses = [`subject_key:"${subject}"`, ...without.map((other) => `NOT subject_key:"${other}"`)];
+    if (isRange({ after, upTo })) {
+        const from = after === undefined ? "*" : `"${after}"`;
+        clauses.push(`key:{${from} TO ${upTo === undefined ? "*}" : `"${upTo}"]`}`);
+    }
+    return clauses.join(" AND ");
 }

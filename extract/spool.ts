@@ -15,14 +15,21 @@ import { PipelineError } from "../common/errors.ts";
 // The rows are those of the landing's tables, column for column.
 const runRow = v.strictObject({
     run_id: v.string(),
-    subject: v.string(),
     base_url: v.string(),
     max_works: v.nullable(v.number()),
     started_at: v.string(),
 });
+const subjectRow = v.strictObject({
+    subject: v.string(),
+    status: v.picklist(["complete", "partial", "failed"]),
+    message: v.nullable(v.string()),
+    num_found: v.nullable(v.number()),
+    works_landed: v.number(),
+});
 const searchPageRow = v.strictObject({
     run_id: v.string(),
     page_number: v.number(),
+    subject: v.string(),
     url: v.string(),
     parameters: v.string(),
     http_status: v.number(),
@@ -46,10 +53,10 @@ const authorPageRow = v.strictObject({
 });
 const misfits = v.array(v.strictObject({ position: v.number(), reason: v.string(), body: v.string() }));
 const totals = v.strictObject({
-    num_found: v.nullable(v.number()),
     works_landed: v.number(),
     authors_wanted: v.number(),
     authors_landed: v.number(),
+    authors_reused: v.number(),
     pages_landed: v.number(),
     rows_quarantined: v.number(),
     requests: v.number(),
@@ -60,18 +67,19 @@ const end = v.strictObject({
     ended_at: v.string(),
 });
 const record = v.variant("kind", [
-    v.strictObject({ kind: v.literal("run"), row: runRow, totals }),
-    v.strictObject({ kind: v.literal("search_pages"), row: searchPageRow, misfits, totals }),
+    v.strictObject({ kind: v.literal("run"), row: runRow, subjects: v.array(subjectRow), totals }),
+    v.strictObject({ kind: v.literal("search_pages"), row: searchPageRow, misfits, standing: subjectRow, totals }),
     v.strictObject({ kind: v.literal("author_pages"), row: authorPageRow, misfits, totals }),
-    v.strictObject({ kind: v.literal("end"), row: end, totals }),
+    v.strictObject({ kind: v.literal("end"), row: end, subjects: v.array(subjectRow), totals }),
 ]);
 
 export type RunRow = v.InferOutput<typeof runRow>;
+export type SubjectRow = v.InferOutput<typeof subjectRow>;
 export type SearchPageRow = v.InferOutput<typeof searchPageRow>;
 export type AuthorPageRow = v.InferOutput<typeof authorPageRow>;
 export type Totals = v.InferOutput<typeof totals>;
 export type EndRow = v.InferOutput<typeof end>;
-/** One line of a spool. Each carries the run's totals as they were with it. */
+/** One line of a spool. Each carries the run's totals as they were with it, and a page of works those of its subject. */
 export type SpoolRecord = v.InferOutput<typeof record>;
 
 /** `data/landing.duckdb.spool`: where answers wait for the landing file. */

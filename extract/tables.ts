@@ -8,9 +8,12 @@ interface Table {
 }
 
 const request = {
-    url: ["VARCHAR", "The URL that was asked for, with its query"],
+    url: ["VARCHAR", "The URL that was asked for, with its query; of a dump dump: and the file's name"],
     parameters: ["VARCHAR", "The query as the text of a JSON object; of the route author, the key that the path holds"],
-    http_status: ["INTEGER", "200, or 404 for an author without a document; other answers are not landed"],
+    http_status: [
+        "INTEGER",
+        "200, or 404 for an author without a document; other answers are not landed. Null for a dump",
+    ],
     fetched_at: ["TIMESTAMP", "When the answer was in, in UTC"],
 } as const;
 
@@ -23,25 +26,28 @@ const runId = ["VARCHAR", "The run that landed it"] as const;
 
 const tables: Readonly<Record<string, Table>> = {
     extract_runs: {
-        comment: "One row for each extraction of a subject from Open Library, written when it ends",
+        comment: "One row for each extraction: one snapshot of its subjects",
         columns: {
-            run_id: ["VARCHAR", "When the run started, in UTC, and its subject: 20261122T160501Z-science_fiction"],
-            subject: ["VARCHAR", "The subject's key as Open Library writes it"],
-            base_url: ["VARCHAR", "The service that was asked"],
+            run_id: [
+                "VARCHAR",
+                "When the run started, in UTC, and its first subject: 20261122T160501Z-science_fiction",
+            ],
+            source: ["VARCHAR", "api: Open Library's service; dump: its monthly files"],
+            base_url: ["VARCHAR", "The service that was asked; null for a dump"],
             status: [
                 "VARCHAR",
-                "complete: as many distinct works landed as the last count says; partial: not so; failed: ended early, " +
-                    "and the next extraction goes on with it; running: not written by this version",
+                "complete: so are all its subjects; partial: one of them is; failed: ended early, and the next " +
+                    "extraction of the same subjects goes on with it",
             ],
             message: ["VARCHAR", "What a reader of this run's pages should know; null when there is nothing"],
-            max_works: ["BIGINT", "At how many works the run was told to stop; null for all"],
-            num_found: ["BIGINT", "How many works the service counted last"],
+            max_works: ["BIGINT", "At how many works of each subject the run was told to stop; null for all"],
             works_landed: ["BIGINT", "Distinct work keys in the run's pages"],
             authors_wanted: ["BIGINT", "Distinct author keys of these works"],
             authors_landed: [
                 "BIGINT",
                 "How many of the wanted authors have a document, redirects and deletions included",
             ],
+            authors_reused: ["BIGINT", "Of these, how many were not fetched again: rows of reused_authors"],
             pages_landed: ["BIGINT", "Rows of search_pages and author_pages"],
             rows_quarantined: ["BIGINT", "Rows of quarantine"],
             requests: ["BIGINT", "Requests made, each try of one counted"],
@@ -50,11 +56,31 @@ const tables: Readonly<Record<string, Table>> = {
         },
         primaryKey: "run_id",
     },
+    extract_subjects: {
+        comment: "One row for each subject of an extraction",
+        columns: {
+            run_id: runId,
+            subject: ["VARCHAR", "The subject's key as Open Library writes it; * for all works of a dump"],
+            status: [
+                "VARCHAR",
+                "complete: as many distinct works landed as the last count says, and their authors; partial: not so; " +
+                    "failed: the run ended before this was known",
+            ],
+            message: ["VARCHAR", "What a reader of this subject's pages should know; null when there is nothing"],
+            num_found: ["BIGINT", "How many works of the subject the service counted last"],
+            works_landed: [
+                "BIGINT",
+                "Distinct works of the subject in the run's pages, also in those of other subjects",
+            ],
+        },
+        primaryKey: "run_id, subject",
+    },
     search_pages: {
         comment: "One row for each answer of /search.json: counts (no docs) and pages of works",
         columns: {
             run_id: runId,
             page_number: ["INTEGER", "Counts from 1 within the run, in the order of landing"],
+            subject: ["VARCHAR", "The subject that was asked for; null for a dump's page, which may hold any"],
             ...request,
             num_found: ["BIGINT", "numFound of the answer: the works that match the URL's query, which may be a range"],
             docs: ["INTEGER", "Elements of docs, quarantined ones included"],
@@ -74,13 +100,29 @@ const tables: Readonly<Record<string, Table>> = {
         },
         primaryKey: "run_id, page_number",
     },
+    reused_authors: {
+        comment: "One row for each author document that a run did not fetch again, with the page on which it landed",
+        columns: {
+            run_id: runId,
+            author_key: ["VARCHAR", "/authors/OL1A"],
+            page_run_id: ["VARCHAR", "The run that landed the page"],
+            page_number: ["INTEGER", "The page, of author_pages"],
+        },
+        primaryKey: "run_id, author_key",
+    },
     quarantine: {
         comment: "One row for each element of a landed page that does not fit what is expected of it",
         columns: {
             run_id: runId,
-            source: ["VARCHAR", "The table of the page: search_pages or author_pages"],
-            page_number: ["INTEGER", "The page"],
-            position: ["INTEGER", "The element's place in docs or among the documents, from 0"],
+            source: [
+                "VARCHAR",
+                "The table of the page, search_pages or author_pages, or the kind of a dump: works ...",
+            ],
+            page_number: ["INTEGER", "The page; null for a line of a dump"],
+            position: [
+                "INTEGER",
+                "The element's place in docs or among the documents, from 0; of a dump the line, from 1",
+            ],
             reason: ["VARCHAR", "What does not fit"],
             body: ["VARCHAR", "The element, written again as JSON"],
             fetched_at: ["TIMESTAMP", "When the page was in, in UTC"],
@@ -88,28 +130,56 @@ const tables: Readonly<Record<string, Table>> = {
     },
 };
 
-const exists = `select 1 from duckdb_tables()
-    where database_name = 'landing' and schema_name = 'openlibrary' and table_name = 'extract_runs'`;
+const tablesOf = `select table_name, list(column_name) as columns from duckdb_columns()
+    where database_name = 'landing' and schema_name = 'openlibrary' group by table_name`;
 
 /** Whether the attached landing file has its tables: one whose first load was cut short has none. */
 export async function hasTables(connection: DuckDBConnection): Promise<boolean> {
-    return (await connection.runAndReadAll(exists)).currentRowCount > 0;
+    return (await connection.runAndReadAll(tablesOf)).currentRowCount > 0;
 }
 
-/** Creates the tables in the attached landing file if they are not there. */
+/** Creates the tables in the attached landing file that are not there. Those of version 0.1 are brought up to date. */
 export async function createTables(connection: DuckDBConnection): Promise<void> {
-    if (await hasTables(connection)) return;
+    const found = (await connection.runAndReadAll(tablesOf)).getRowObjectsJson();
+    const columnsOf = new Map(found.map((row) => [String(row.table_name), row.columns]));
+    const runColumns = columnsOf.get("extract_runs");
+    if (Array.isArray(runColumns) && runColumns.includes("subject")) return upgrade(connection);
     await connection.run("create schema if not exists landing.openlibrary");
-    for (const [name, { comment, columns, primaryKey }] of Object.entries(tables)) {
-        const table = `landing.openlibrary.${name}`;
-        const lines = Object.entries(columns).map(([column, [type]]) => `${column} ${type}`);
-        if (primaryKey !== undefined) lines.push(`primary key (${primaryKey})`);
-        await connection.run(`create table ${table} (${lines.join(", ")})`);
-        await connection.run(`comment on table ${table} is ${text(comment)}`);
-        for (const [column, [, about]] of Object.entries(columns)) {
-            await connection.run(`comment on column ${table}.${column} is ${text(about)}`);
-        }
+    for (const [name, table] of Object.entries(tables)) {
+        if (!columnsOf.has(name)) await createTable(connection, name, table);
     }
+}
+
+async function createTable(connection: DuckDBConnection, name: string, table: Table): Promise<void> {
+    const { comment, columns, primaryKey } = table;
+    const path = `landing.openlibrary.${name}`;
+    const lines = Object.entries(columns).map(([column, [type]]) => `${column} ${type}`);
+    if (primaryKey !== undefined) lines.push(`primary key (${primaryKey})`);
+    await connection.run(`create table ${path} (${lines.join(", ")})`);
+    await connection.run(`comment on table ${path} is ${text(comment)}`);
+    for (const [column, [, about]] of Object.entries(columns)) {
+        await connection.run(`comment on column ${path}.${column} is ${text(about)}`);
+    }
+}
+
+/** In version 0.1 each run had one subject, and there were neither dumps nor authors that were not fetched again. */
+async function upgrade(connection: DuckDBConnection): Promise<void> {
+    const old = ["extract_runs", "search_pages", "author_pages", "quarantine"];
+    for (const name of old) {
+        await connection.run(`create temp table old_${name} as from landing.openlibrary.${name}`);
+        await connection.run(`drop table landing.openlibrary.${name}`);
+    }
+    await createTables(connection);
+    await connection.run(`insert into landing.openlibrary.extract_runs by name
+        select * exclude (subject, num_found), 'api' as source from old_extract_runs`);
+    await connection.run(`insert into landing.openlibrary.extract_subjects by name
+        select run_id, subject, status, message, num_found, works_landed from old_extract_runs`);
+    await connection.run(`insert into landing.openlibrary.search_pages by name
+        select old_search_pages.*, subject from old_search_pages inner join old_extract_runs using (run_id)`);
+    for (const name of ["author_pages", "quarantine"]) {
+        await connection.run(`insert into landing.openlibrary.${name} by name from old_${name}`);
+    }
+    for (const name of old) await connection.run(`drop table old_${name}`);
 }
 
 function text(value: string): string {

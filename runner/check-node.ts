@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { didYouMean } from "../common/nearest.ts";
 import { impossibleCast } from "./casts.ts";
 import type { Columns } from "./check.ts";
-import { type Compiled, relationOf } from "./compile.ts";
+import { type Compiled, readsOf, relationOf } from "./compile.ts";
 import { canonicalType, misnamed } from "./contract.ts";
-import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Column, createEmpty, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { incrementMistake, schemaChange } from "./incremental.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
@@ -110,7 +110,7 @@ export async function checkNode(
     const timeless = timeMistake(node, made);
     if (timeless !== undefined) return { problem: timeless };
     const standing = kept.get(node.name);
-    if (standing !== undefined) await emptyTable(database, table, standing);
+    if (standing !== undefined) await createEmpty(database, table, standing);
     if (sql.increment !== undefined) {
         const [its] = await parseQueries(database, [sql.increment.text]);
         const mistake =
@@ -123,7 +123,7 @@ export async function checkNode(
     if (standing === undefined) return made;
     const result = columnsAfter(node, { kept: standing, made });
     if (typeof result === "string") return { problem: { message: result, at: node.declaredAt } };
-    await emptyTable(database, table, result);
+    await createEmpty(database, table, result);
     return result;
 }
 
@@ -147,11 +147,6 @@ function timeMistake({ incremental, snapshot, declaredAt: at }: Model, made: rea
     const type = made.find((column) => column.name.toLowerCase() === name?.toLowerCase())?.type;
     if (type === undefined || /^(DATE|TIMESTAMP)/.test(type)) return undefined;
     return { message: `${setting} is "${name}", which is ${type}; expected a date or a timestamp`, at };
-}
-
-async function emptyTable(database: Database, table: string, columns: readonly Column[]): Promise<void> {
-    const list = columns.map(({ name, type }) => `${identifier(name)} ${type}`).join(", ");
-    await database.run(`create or replace table ${table} (${list})`);
 }
 
 /** DuckDB makes a, a_1 of two columns a, in subqueries too: a_1 then stands neither in the query nor in what it reads. */
@@ -199,7 +194,7 @@ function queryMistake(
 ): Problem | undefined {
     if (!syntax.ok) return problemOf(new SqlError(syntax.message, syntax), sql);
     // An incremental run reads the model itself.
-    const readable = [...relationsRead(node, project), ...(isIncrement ? [relationOf(node)] : [])];
+    const readable = [...readsOf(node, project), ...(isIncrement ? [node] : [])].map(relationOf);
     const allowed = new Set(readable.map((name) => name.replaceAll('"', "").toLowerCase()));
     const stray = syntax.reads.find((read) => !allowed.has(read.name.toLowerCase()));
     if (stray === undefined) return undefined;
@@ -209,16 +204,6 @@ function queryMistake(
     const remedy = tag === undefined ? "name it in a _sources.yml and read it through {{source...}}" : `write ${tag}`;
     const message = `"${stray.name}" is read past the project, which then can't know the order of things: ${remedy}`;
     return problemOf(new SqlError(message, stray), sql);
-}
-
-/** The relations that a node's SQL may name: its parents, and those of the ephemeral models written into it. */
-export function relationsRead(node: Node, project: Project): string[] {
-    return node.parents.flatMap((name) => {
-        const parent = project.nodes.get(name);
-        if (parent === undefined) return [];
-        const isInlined = parent.kind === "model" && parent.materialized === "ephemeral";
-        return [relationOf(parent), ...(isInlined ? relationsRead(parent, project) : [])];
-    });
 }
 
 /**

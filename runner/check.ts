@@ -1,5 +1,5 @@
-import { checkNode, named, relationsRead } from "./check-node.ts";
-import { type Compiled, relationOf } from "./compile.ts";
+import { checkNode, named } from "./check-node.ts";
+import { type Compiled, readsOf, relationOf } from "./compile.ts";
 import { mistakesIn } from "./contract.ts";
 import { type Column, type Database, SqlError } from "./duckdb.ts";
 import { sourceInputs } from "./fingerprint.ts";
@@ -149,7 +149,11 @@ function basisOf(project: Project, node: Node, { compiled, kept }: { compiled: C
               ]
             : node.kind === "seed"
               ? [node.file.text, node.columnTypes, node.delimiter]
-              : [compiled.get(node.name)?.text, compiled.get(node.name)?.increment?.text, relationsRead(node, project)];
+              : [
+                    compiled.get(node.name)?.text,
+                    compiled.get(node.name)?.increment?.text,
+                    [...readsOf(node, project)].map(relationOf),
+                ];
     const settings =
         node.kind === "model"
             ? [

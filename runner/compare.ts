@@ -1,5 +1,5 @@
 import { type Database, identifier, type Row, type Value } from "./duckdb.ts";
-import { valueText } from "./report.ts";
+import { valueText } from "./text.ts";
 
 export interface Comparison {
     /** Relations, as SQL names them, that both have `columns`. */
@@ -27,6 +27,14 @@ export interface Difference {
     readonly changedColumns: Readonly<Record<string, number>>;
     /** The first differing rows in the order of the key. */
     readonly rows: readonly RowDifference[];
+}
+
+/** A model's unique key as `columns` spell it, or nothing where they don't hold all of it: rows can't be paired by it then. */
+export function keyAmong(columns: readonly string[], uniqueKey: readonly string[]): readonly string[] {
+    const key = uniqueKey.flatMap(
+        (name) => columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? [],
+    );
+    return key.length === uniqueKey.length ? key : [];
 }
 
 /** Compares the rows of two relations as multisets, NULL being a value like any other. */

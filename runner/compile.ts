@@ -1,7 +1,7 @@
 import { referenceOf } from "./data-tests.ts";
 import { identifier, literal } from "./duckdb.ts";
 import type { Graph } from "./graph.ts";
-import type { DataTest, Macro, Model, Node, Project } from "./nodes.ts";
+import { type DataTest, isEphemeral, type Macro, type Model, type Node, type Project } from "./nodes.ts";
 import type { Position } from "./problem.ts";
 import type { Argument } from "./properties.ts";
 import { endOfStatement } from "./syntax.ts";
@@ -30,7 +30,7 @@ export function compile(project: Project, graph: Graph, names?: ReadonlySet<stri
                     ? allOf(node, project)
                     : trimStatement(render(node.template, scopeOf(node, project, isIncremental)));
             if (!isIncremental) bodies.set(node.name, body);
-            return withEphemerals(body, ephemeralsOf(node, project), bodies);
+            return withEphemerals(body, [...readsOf(node, project)].filter(isEphemeral), bodies);
         };
         const differs = [...tagsOf(node.template.parts)].some((tag) => tag.kind === "section");
         compiled.set(node.name, { ...rendered(false), ...(differs ? { increment: rendered(true) } : {}) });
@@ -52,7 +52,7 @@ export function relationOf(node: Node): string {
             .map((part) => (/^[a-z_][a-z0-9_]*$/i.test(part) ? part : identifier(part)))
             .join(".");
     }
-    return node.kind === "model" && node.materialized === "ephemeral" ? expressionName(node) : `main.${node.name}`;
+    return isEphemeral(node) ? expressionName(node) : `main.${node.name}`;
 }
 
 function expressionName(model: Model): string {
@@ -135,24 +135,27 @@ function trimStatement(rendered: Rendered): Rendered {
     return slice(rendered, Math.min(end, rendered.text.length - rendered.text.trimStart().length), end);
 }
 
-/** The ephemeral models that a node reads, directly or through one another, each after those that it reads. */
-function ephemeralsOf(node: Node, project: Project, found = new Set<Model>()): Set<Model> {
+/**
+ * What a node's SQL reads: its parents, and what is read by the ephemeral models among them, which are written into it. Each
+ * stands once, after what it reads itself.
+ */
+export function readsOf(node: Node, project: Project, found = new Set<Node>()): ReadonlySet<Node> {
     for (const name of node.parents) {
         const parent = project.nodes.get(name);
-        if (parent?.kind !== "model" || parent.materialized !== "ephemeral" || found.has(parent)) continue;
-        ephemeralsOf(parent, project, found);
+        if (parent === undefined || found.has(parent)) continue;
+        if (isEphemeral(parent)) readsOf(parent, project, found);
         found.add(parent);
     }
     return found;
 }
 
-function withEphemerals(body: Rendered, models: ReadonlySet<Model>, bodies: ReadonlyMap<string, Rendered>): Rendered {
-    if (models.size === 0) return body;
+function withEphemerals(body: Rendered, models: readonly Model[], bodies: ReadonlyMap<string, Rendered>): Rendered {
+    if (models.length === 0) return body;
     const at = body.segments[0]?.at;
     if (at === undefined) return body;
     const glue = (text: string): Rendered => fromSource(text, at, false);
     const own = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*with\b(?<recursive>\s+recursive\b)?/i.exec(body.text);
-    const expressions = [...models].flatMap((model, i) => [
+    const expressions = models.flatMap((model, i) => [
         glue(`${i === 0 ? "" : ",\n"}${expressionName(model)} as (\n`),
         bodies.get(model.name) ?? glue(""),
         glue("\n)"),

@@ -113,6 +113,18 @@ export async function loadTarget(root: string, name: string): Promise<StrictTarg
     return { name, ...(await loadDefault(root, `targets/${name}.ts`, targetSchema)) };
 }
 
+/** The project's folder with the target that is named, or else with the one that pipeline.config.ts names. */
+export async function targetOf({
+    projectDir: root,
+    target,
+}: {
+    readonly projectDir: string;
+    readonly target?: string | undefined;
+}): Promise<{ readonly root: string; readonly target: StrictTarget }> {
+    const config = await loadConfig(root);
+    return { root, target: await loadTarget(root, target ?? config.target) };
+}
+
 interface Module {
     readonly default?: unknown;
 }

@@ -244,6 +244,12 @@ function wording(message: string): string {
         .replace(/^[A-Z](?=[a-z])/, (char) => char.toLowerCase());
 }
 
+/** Makes a table without rows, in place of one that may be there. `relation` is as SQL names it. */
+export async function createEmpty(database: Database, relation: string, columns: readonly Column[]): Promise<void> {
+    const list = columns.map(({ name, type }) => `${identifier(name)} ${type}`).join(", ");
+    await database.run(`create or replace table ${relation} (${list})`);
+}
+
 /** `'it''s'` */
 export function literal(text: string): string {
     return `'${text.replaceAll("'", "''")}'`;

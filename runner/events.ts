@@ -1,10 +1,8 @@
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Row } from "./duckdb.ts";
 import type { Failure } from "./failures.ts";
 import type { FreshnessResult } from "./freshness.ts";
-import type { Project } from "./nodes.ts";
-import { placesOf } from "./open.ts";
+import { resourceType } from "./nodes.ts";
+import type { Plan } from "./plan.ts";
 import { lineAndColumn, type Problem } from "./problem.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
@@ -25,6 +23,7 @@ export type Event =
           readonly target: string;
       }
     | { readonly type: "refused"; readonly problems: readonly ProblemRecord[] }
+    | { readonly type: "plan"; readonly nodes: readonly PlannedNode[] }
     | ({ readonly type: "freshness" } & FreshnessRecord)
     | ({ readonly type: "node"; readonly index: number; readonly total: number } & NodeRecord)
     | {
@@ -39,6 +38,13 @@ export type Event =
       };
 
 export type RunStatus = "success" | "error" | "interrupted";
+
+/** What would become of a node, and why it would run. */
+export interface PlannedNode {
+    readonly node: string;
+    readonly fate: "runs" | "goes on" | "reused";
+    readonly reason?: string;
+}
 
 export interface ProblemRecord {
     readonly message: string;
@@ -87,7 +93,7 @@ export function nodeRecord({ node, ...result }: Result): NodeRecord {
     };
     const present = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
     const kind = node.kind === "model" ? { materialized: node.materialized } : {};
-    return { node: node.name, resource_type: node.kind, ...kind, status, seconds, ...present };
+    return { node: node.name, resource_type: resourceType(node), ...kind, status, seconds, ...present };
 }
 
 /** How fresh a source is. */
@@ -121,6 +127,13 @@ export function problemRecord({ message, at }: Problem): ProblemRecord {
     return { message, file: at.file.path, line, column };
 }
 
+export function plannedNodes({ reasons, kept }: Plan): readonly PlannedNode[] {
+    return [...reasons].map(([node, reason]) => {
+        if (reason === undefined) return { node, fate: "reused" };
+        return { node, fate: kept.has(node) ? "goes on" : "runs", reason };
+    });
+}
+
 /** How a run ended. */
 export function finishedEvent(
     { command, status, seconds }: { command: string; status: RunStatus; seconds: number },
@@ -142,25 +155,8 @@ export function finishedEvent(
     return { type: "finished", command, status, seconds, counts, ...published, reasons };
 }
 
-/** The events of one run, a line of JSON each, in a file that begins anew with each run. */
-export class EventLog {
-    private readonly path: string;
-    private readonly runId: string;
-
-    constructor(project: Project, runId: string) {
-        const { artifacts } = placesOf(project);
-        mkdirSync(artifacts, { recursive: true });
-        this.path = join(artifacts, "events.ndjson");
-        this.runId = runId;
-        writeFileSync(this.path, "");
-    }
-
-    /** Keeps an event, and returns its line. */
-    write(event: Event): string {
-        const { type, ...facts } = event;
-        const time = new Date().toISOString();
-        const line = JSON.stringify({ schema: eventSchema, time, run_id: this.runId, type, ...facts });
-        appendFileSync(this.path, `${line}\n`);
-        return line;
-    }
+/** An event as a line of JSON. */
+export function eventLine(runId: string, event: Event): string {
+    const { type, ...facts } = event;
+    return JSON.stringify({ schema: eventSchema, time: new Date().toISOString(), run_id: runId, type, ...facts });
 }

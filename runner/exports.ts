@@ -30,9 +30,9 @@ interface Slice {
 }
 
 /**
- * Writes every exported model of the warehouse that is attached as `catalog` into `folder`, each file sorted by the model's unique key: equal data gives equal bytes. With
- * `partition_by`, `<as>.<ending>` is a folder in the manner of Hive, with one file for each value of the columns, which
- * are left out of the files; that of an empty model is empty.
+ * Writes every exported model of the warehouse that is attached as `catalog` into `folder`, each file sorted by the model's
+ * unique key: equal data gives equal bytes. With `partition_by`, `<as>.<ending>` is a folder in the manner of Hive, with
+ * one file for each value of the columns, which are left out of the files; that of an empty model is empty.
  * @throws PipelineError where a model has too many partitions, or such as the file system does not tell apart.
  */
 export async function writeExports(

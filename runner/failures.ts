@@ -9,6 +9,7 @@ import { type ColumnRef, farEnd, walkable } from "./lineage.ts";
 import type { DataTest, Model, Node, Project } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import { originOf } from "./origins.ts";
+import { counted } from "./text.ts";
 
 /** A column in which a test finds the same values failing. */
 export interface Place extends ColumnRef {
@@ -90,7 +91,7 @@ export async function failureOf(database: Database, tested: Tested, { isNews }: 
 export function originLines({ alreadyIn = [], madeIn, unclear }: Partial<Failure>): string[] {
     return [
         ...alreadyIn.map(({ node, column, rows, file }) => {
-            return `already so in: ${node}.${column} (${rows} row${rows === 1 ? "" : "s"}), ${file}`;
+            return `already so in: ${node}.${column} (${counted(rows, "row")}), ${file}`;
         }),
         ...(madeIn === undefined ? [] : [`made here: ${madeIn.node}, ${madeIn.file}`]),
         ...(unclear === undefined ? [] : [unclear]),

@@ -4,6 +4,7 @@ import { type Database, SqlError } from "./duckdb.ts";
 import type { Node, Source } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
 import type { Freshness, Threshold } from "./properties.ts";
+import { counted } from "./text.ts";
 
 export type FreshnessStatus = "pass" | "warn" | "error" | "runtime error";
 
@@ -128,7 +129,7 @@ export async function freshnessMistakes(
 export function freshnessText({ maxLoadedAt, ageSeconds, criteria, status, message }: FreshnessResult): string {
     if (message !== undefined) return message;
     const limit = status === "error" ? criteria.errorAfter : status === "warn" ? criteria.warnAfter : undefined;
-    const late = limit === undefined ? "" : `; ${status} after ${plural(limit.count, limit.period)}`;
+    const late = limit === undefined ? "" : `; ${status} after ${counted(limit.count, limit.period)}`;
     if (maxLoadedAt === undefined || ageSeconds === undefined) return `no row tells when it was loaded${late}`;
     const when = ageSeconds < 0 ? `in ${words(-ageSeconds)}` : `${words(ageSeconds)} ago`;
     return `loaded ${when} (${maxLoadedAt})${late}`;
@@ -136,12 +137,8 @@ export function freshnessText({ maxLoadedAt, ageSeconds, criteria, status, messa
 
 /** In the largest unit of which there are two. */
 function words(age: number): string {
-    if (age < 2 * seconds.minute) return plural(Math.floor(age), "second");
-    if (age < 2 * seconds.hour) return plural(Math.floor(age / seconds.minute), "minute");
-    if (age < 2 * seconds.day) return plural(Math.floor(age / seconds.hour), "hour");
-    return plural(Math.floor(age / seconds.day), "day");
-}
-
-function plural(n: number, noun: string): string {
-    return `${n} ${noun}${n === 1 ? "" : "s"}`;
+    if (age < 2 * seconds.minute) return counted(Math.floor(age), "second");
+    if (age < 2 * seconds.hour) return counted(Math.floor(age / seconds.minute), "minute");
+    if (age < 2 * seconds.day) return counted(Math.floor(age / seconds.hour), "hour");
+    return counted(Math.floor(age / seconds.day), "day");
 }

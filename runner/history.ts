@@ -44,7 +44,7 @@ export async function prepareHistory(database: Database): Promise<void> {
     for (const statement of tables.split(";\n")) await database.run(statement);
 }
 
-/** Writes a finished run into the history. `status` is what the command came to: "success" or "error". */
+/** Writes a finished run into the history. `status` is what the command came to: "success", "error" or "interrupted". */
 export async function recordRun(
     database: Database,
     project: Project,

@@ -1,6 +1,6 @@
 import { type Column, type Database, identifier, type Row, SqlError } from "./duckdb.ts";
 import type { Incremental, Model } from "./nodes.ts";
-import { valueText } from "./report.ts";
+import { valueText } from "./text.ts";
 
 /** What must become of a kept table's columns before the rows of a run fit into it. */
 export interface SchemaChange {
@@ -178,7 +178,7 @@ export function sameKey(key: readonly string[]): string {
     return key.map((name) => `kept.${identifier(name)} is not distinct from made.${identifier(name)}`).join(" and ");
 }
 
-/** @throws SqlError which names the key that two rows of `relation` have, or that is NULL in part. */
+/** @throws SqlError which names the key that two rows of `relation` have; NULL is a value here. */
 export async function rejectRepeatedKeys(database: Database, model: Model, relation: string): Promise<void> {
     const key = model.uniqueKey.map(identifier).join(", ");
     const [row] = await database.rows(

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Column, type Database, identifier, literal } from "./duckdb.ts";
-import type { Memory } from "./memory.ts";
+import { type Memory, recall, standingIn } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
 import { failOn, type Problem } from "./problem.ts";
@@ -41,10 +41,24 @@ export function keptTables(
 }
 
 /**
- * Takes the history of snapshots that are missing in the work file over from what is published: it can't be made again.
- * Returns the names of those, for which the work file must be read anew.
+ * The memory of the work file, into which the history of snapshots among `names` that only the publication has is brought
+ * back first, unless nothing is to be changed (`isReadOnly`).
  */
-export async function restoreSnapshots(
+export async function recallWithHistory(
+    database: Database,
+    project: Project,
+    { names, isReadOnly, note }: { names: ReadonlySet<string>; isReadOnly: boolean; note: (message: string) => void },
+): Promise<Memory> {
+    const memory = await recall(database, project, { onWait: note });
+    if (isReadOnly) return memory;
+    const restored = await restoreSnapshots(database, project, { memory, names, onWait: note });
+    if (restored.length === 0) return memory;
+    note(`The history of ${restored.join(", ")} is taken over from what is published`);
+    return recall(database, project, { onWait: note });
+}
+
+/** Takes the history of snapshots that are missing in the work file over from what is published. Returns their names. */
+async function restoreSnapshots(
     database: Database,
     project: Project,
     { memory, names, onWait }: { memory: Memory; names: ReadonlySet<string>; onWait: (message: string) => void },
@@ -57,16 +71,8 @@ export async function restoreSnapshots(
     if (missing.length === 0 || !existsSync(warehouse)) return [];
     await database.run(`attach ${literal(warehouse)} as shelfmark_published (read_only)`);
     try {
-        const columns = await database.rows(
-            "select table_name as node, column_name as name, data_type as type from duckdb_columns() where database_name = 'shelfmark_published' and schema_name = 'main'",
-        );
-        const found = missing.filter((name) =>
-            isSnapshotTable(
-                columns
-                    .filter((row) => row.node === name)
-                    .map((row) => ({ name: String(row.name), type: String(row.type) })),
-            ),
-        );
+        const published = await standingIn(database, "shelfmark_published");
+        const found = missing.filter((name) => isSnapshotTable(published.get(name)?.columns ?? []));
         if (found.length === 0) return [];
         await attachWork(database, project, { write: true, onWait });
         try {

@@ -1,16 +1,16 @@
-import type { NodeSql } from "./compile.ts";
-import { relationOf, windowStart } from "./compile.ts";
+import { type NodeSql, relationOf, windowStart } from "./compile.ts";
 import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { alterTable, schemaChange, takeIn } from "./incremental.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { workCatalog } from "./open.ts";
 import { readSeed } from "./seeds.ts";
 import { rejectUntoldRows, snapshotRows, takeSnapshot } from "./snapshot.ts";
+import type { Rendered } from "./template.ts";
 
 export interface MaterializeOptions {
     readonly project: Project;
-    /** Of models. */
-    readonly sql: NodeSql | undefined;
+    /** Of models: {@link renderingOf} the run. */
+    readonly sql: Rendered | undefined;
     /** The columns of the table that the node goes on from, if it does. */
     readonly kept: readonly Column[] | undefined;
     /** The time of the run, in UTC, ISO 8601. */
@@ -30,19 +30,33 @@ export interface Materialized {
 const checkpointRows = 10_000;
 
 /**
+ * The SQL that makes a model: what goes on from a table has the SQL of incremental runs. Into one that is empty goes all,
+ * because `where id > (select max(id) from {{this}})` takes nothing while there is nothing.
+ */
+export async function renderingOf(
+    database: Database,
+    model: Model,
+    { sql, isKept }: { sql: NodeSql | undefined; isKept: boolean },
+): Promise<Rendered | undefined> {
+    if (!isKept || sql?.increment === undefined) return sql;
+    const isEmpty = (await database.value(`select 1 from ${relationOf(model)} limit 1`)) === null;
+    return isEmpty ? sql : sql.increment;
+}
+
+/**
  * Makes a seed or model in the work file, or goes on with what stands there.
- * @throws SqlError whose offset, if it has one, is in the node's own SQL; nothing has changed then.
+ * @throws SqlError whose offset, if it has one, is in `sql`; nothing has changed then.
  */
 export async function materialize(
     database: Database,
     node: Model | Seed,
     options: MaterializeOptions,
 ): Promise<Materialized> {
+    const { kept } = options;
     const isView = node.kind === "model" && node.materialized === "view";
-    const newRows =
-        node.kind === "model" && options.kept !== undefined
-            ? await goOn(database, node, { ...options, kept: options.kept })
-            : await makeAnew(database, node, { ...options, isView });
+    const goesOn = node.kind === "model" && kept !== undefined;
+    const newRows = goesOn ? await goOn(database, node, { ...options, kept }) : undefined;
+    if (!goesOn) await makeAnew(database, node, { ...options, isView });
     if (isView) return {};
     const rows = Number(await database.value(`select count(*) from main.${identifier(node.name)}`));
     // Without checkpoints, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds); after each of
@@ -55,7 +69,7 @@ async function makeAnew(
     database: Database,
     node: Model | Seed,
     { project, sql, now, remember, isView }: MaterializeOptions & { isView: boolean },
-): Promise<undefined> {
+): Promise<void> {
     const kind = isView ? "view" : "table";
     const name = `main.${identifier(node.name)}`;
     const isSnapshot = node.kind === "model" && node.snapshot !== undefined;
@@ -67,7 +81,6 @@ async function makeAnew(
         if (isSnapshot) await rejectUntoldRows(database, node, name);
         await remember();
     });
-    return undefined;
 }
 
 const increment = "temp.main.shelfmark_increment";
@@ -79,9 +92,6 @@ async function goOn(
     { sql, kept, now, remember }: MaterializeOptions & { kept: readonly Column[] },
 ): Promise<number> {
     const relation = relationOf(model);
-    // `where id > (select max(id) from {{this}})` takes nothing while there is nothing: into an empty table goes all.
-    const isEmpty = (await database.value(`select 1 from ${relation} limit 1`)) === null;
-    const text = (isEmpty ? undefined : sql?.increment?.text) ?? sql?.text ?? "";
     const window = model.incremental?.window;
     const start = window === undefined ? null : await database.value(windowStart(model));
     // What has no time belongs to no window: it is made anew where the run gives any.
@@ -102,7 +112,7 @@ async function goOn(
             await runAround(database, {
                 ...around,
                 before: `create temp table shelfmark_increment as\n${around.before}`,
-                sql: text,
+                sql: sql?.text ?? "",
             });
             const made = await database.columns(increment);
             if (model.snapshot === undefined) {

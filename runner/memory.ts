@@ -16,7 +16,7 @@ export interface Remembered {
     readonly inputs: Inputs;
 }
 
-/** A relation of the work file. */
+/** A relation of the work file, or of what is published. */
 export interface Standing {
     readonly kind: "table" | "view";
     readonly columns: readonly Column[];
@@ -85,19 +85,20 @@ export async function readMemory(database: Database): Promise<Memory> {
                 },
             ]),
         ),
-        relations: await standingRelations(database),
+        relations: await standingIn(database, workCatalog),
         checked: new Set(checked.map((row) => String(row.content))),
         traced: new Map(traced.map((row) => [String(row.node), String(row.content)])),
     };
 }
 
-async function standingRelations(database: Database): Promise<ReadonlyMap<string, Standing>> {
+/** The relations of the schema main of an attached file. */
+export async function standingIn(database: Database, catalog: string): Promise<ReadonlyMap<string, Standing>> {
     const rows = await database.rows(
         `select c.table_name as relation, c.column_name as name, c.data_type as type, v.view_name is not null as is_view
          from duckdb_columns() as c
          left join duckdb_views() as v
              on v.database_name = c.database_name and v.schema_name = c.schema_name and v.view_name = c.table_name
-         where c.database_name = ${literal(workCatalog)} and c.schema_name = 'main'
+         where c.database_name = ${literal(catalog)} and c.schema_name = 'main'
          order by c.table_name, c.column_index`,
     );
     const standing = new Map<string, { kind: Standing["kind"]; columns: Column[] }>();

@@ -138,3 +138,13 @@ export interface Project {
     readonly unitTests: readonly UnitTest[];
     readonly macroTests: readonly MacroTest[];
 }
+
+/** What dbt calls the kind of a node: a snapshot is one of its own. */
+export function resourceType(node: Node): Node["kind"] | "snapshot" {
+    return node.kind === "model" && node.snapshot !== undefined ? "snapshot" : node.kind;
+}
+
+/** Whether a node has no relation of its own: it is written into what reads it. */
+export function isEphemeral(node: Node | undefined): node is Model & { readonly materialized: "ephemeral" } {
+    return node?.kind === "model" && node.materialized === "ephemeral";
+}

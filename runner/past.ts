@@ -16,7 +16,7 @@ export interface Past {
 }
 
 /** Reads the target's files without holding them. */
-export async function readPast(project: Project, options: OpenOptions): Promise<Past> {
+export async function readPast(project: Pick<Project, "root" | "target">, options: OpenOptions): Promise<Past> {
     const { work, warehouse } = placesOf(project);
     const database = await Database.open();
     try {

@@ -1,12 +1,12 @@
 import picocolors from "picocolors";
 import { relationOf } from "./compile.ts";
-import type { Row, Value } from "./duckdb.ts";
-import type { Event } from "./events.ts";
+import type { Row } from "./duckdb.ts";
+import type { Event, PlannedNode } from "./events.ts";
 import { originLines } from "./failures.ts";
 import { type FreshnessResult, type FreshnessStatus, freshnessText } from "./freshness.ts";
-import type { Plan } from "./plan.ts";
 import type { Published } from "./publish.ts";
 import type { Result, Status } from "./run.ts";
+import { count, counted, valueText } from "./text.ts";
 
 // What a person reads while and after a run: one line a node, what went wrong, and dbt's closing line.
 
@@ -31,9 +31,9 @@ export function resultLine(result: Result, { index, total }: { index: number; to
     const kind = node.kind === "model" ? node.materialized : node.kind;
     const name = node.kind === "test" ? node.name : relationOf(node);
     const facts = [
-        ...(rows === undefined ? [] : [`${count(rows)} row${rows === 1 ? "" : "s"}`]),
+        ...(rows === undefined ? [] : [counted(rows, "row")]),
         ...(newRows === undefined ? [] : [`${count(newRows)} of them from this run`]),
-        ...(failures === undefined || failures === 0 ? [] : [`${count(failures)} failure${failures === 1 ? "" : "s"}`]),
+        ...(failures === undefined || failures === 0 ? [] : [counted(failures, "failure")]),
         ...(status === "skip" ? [message ?? ""] : [`${seconds.toFixed(2)} s`]),
     ];
     return `${number}  ${paint[status](word.padEnd(5))}  ${kind.padEnd(5)}  ${name}  ${colors.dim(facts.join("  "))}`;
@@ -67,7 +67,7 @@ export function details(results: readonly Result[]): string {
                 const [name, condition] = status === "fail" ? ["error_if", node.errorIf] : ["warn_if", node.warnIf];
                 return `${head}${description}\n${indent(`no failing rows, and ${name} is "${condition}"`)}`;
             }
-            const found = `${count(failures)} failing row${failures === 1 ? "" : "s"}`;
+            const found = counted(failures, "failing row");
             const first = sample.length < failures ? `, the first ${sample.length}` : "";
             const lines = [
                 `${found}${first} (${stored}):`,
@@ -88,21 +88,19 @@ export function checkedLine({
     seconds,
     target,
 }: Extract<Event, { type: "checked" }>): string {
-    const also = unit_tests === 0 ? "" : ` and ${count(unit_tests)} unit test${unit_tests === 1 ? "" : "s"}`;
+    const also = unit_tests === 0 ? "" : ` and ${counted(unit_tests, "unit test")}`;
     const verb = is_anew ? "Checked" : "Nothing to check anew in";
     return `${verb} ${count(nodes)} nodes${also} in ${seconds.toFixed(2)} s, target ${target}`;
 }
 
 /** Each node with why it would run, or that it would not. */
-export function explanation({ reasons, kept }: Plan): string {
-    const width = Math.max(...[...reasons.keys()].map((name) => name.length));
-    const lines = [...reasons].map(([name, reason]) => {
-        const verb = kept.has(name) ? "goes on" : "runs";
-        const fate = reason === undefined ? "reused: nothing it is made of has changed" : `${verb}: ${reason}`;
-        return `${name.padEnd(width)}  ${fate}`;
-    });
-    const running = [...reasons.values()].filter((reason) => reason !== undefined).length;
-    return [...lines, "", `${running} of ${reasons.size} nodes would run`].join("\n");
+export function explanation(nodes: readonly PlannedNode[]): string {
+    const width = Math.max(...nodes.map(({ node }) => node.length));
+    const lines = nodes.map(
+        ({ node, fate, reason = "nothing it is made of has changed" }) => `${node.padEnd(width)}  ${fate}: ${reason}`,
+    );
+    const running = nodes.filter(({ fate }) => fate !== "reused").length;
+    return [...lines, "", `${running} of ${nodes.length} nodes would run`].join("\n");
 }
 
 /** What a run came to: what went wrong, what was reused, what was published or why nothing was. */
@@ -128,8 +126,7 @@ export function conclusion(
         if (publication.leftBehind !== undefined)
             lines.push(`Old publications could not be removed: ${publication.leftBehind}`);
     } else if (sampleRows !== undefined) {
-        const rows =
-            sampleRows === 0 ? "no rows" : `no more than ${count(sampleRows)} row${sampleRows === 1 ? "" : "s"}`;
+        const rows = sampleRows === 0 ? "no rows" : `no more than ${counted(sampleRows, "row")}`;
         lines.push(`This ran in memory on ${rows} of each source: nothing was kept, nothing was published`);
     } else if (command === "build" && keepsPublication !== true) {
         const why = reasons.length === 0 ? "" : `:\n${reasons.map(indent).join("\n")}`;
@@ -159,19 +156,6 @@ function rowText(row: Row): string {
         .join("  ");
 }
 
-/** A value in one short line. */
-export function valueText(value: Value): string {
-    if (value === null) return "null";
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    const oneLine = text.replace(/\s+/g, " ");
-    return oneLine.length > 60 ? `${oneLine.slice(0, 59)}…` : oneLine;
-}
-
 function indent(text: string): string {
     return text.replace(/^/gm, "    ");
-}
-
-/** `1,234,567`. Not by toLocaleString, which takes 20 ms to load what it knows of languages. */
-export function count(n: number): string {
-    return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { problemOf } from "./check-node.ts";
-import type { Compiled } from "./compile.ts";
+import { type Compiled, readsOf } from "./compile.ts";
 import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
-import { materialize } from "./materialize.ts";
+import { materialize, renderingOf } from "./materialize.ts";
 import { type Memory, type Remembered, remember, type State } from "./memory.ts";
-import type { DataTest, Model, Node, Project, Seed } from "./nodes.ts";
+import { type DataTest, isEphemeral, type Model, type Node, type Project, type Seed } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
@@ -72,8 +72,8 @@ export async function run(database: Database, project: Project, options: RunOpti
         const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
         const result: Result = { node, ...outcome, startedAt, seconds: (performance.now() - started) / 1000 };
         if (node.kind !== "test" && result.status === "success") built.add(node.name);
-        const stops = result.status === "error" || result.status === "fail";
-        if (stops || (result.status === "skip" && node.kind !== "test")) block(result, project, graph, blocked);
+        if (hasFailed(result) || (result.status === "skip" && node.kind !== "test"))
+            block(result, project, graph, blocked);
         results.push(result);
         onResult(result, { index: i + 1, total: todo.length });
         stopped = options.stopAfter(result);
@@ -119,7 +119,12 @@ async function rememberTests(
 
 /** An ephemeral model is run where it is written into. */
 export function isRun(node: Node): boolean {
-    return node.kind !== "source" && !(node.kind === "model" && node.materialized === "ephemeral");
+    return node.kind !== "source" && !isEphemeral(node);
+}
+
+/** Whether a node stops what reads it. */
+export function hasFailed({ status }: Pick<Result, "status">): boolean {
+    return status === "error" || status === "fail";
 }
 
 type Outcome = Omit<Result, "node" | "startedAt" | "seconds">;
@@ -154,20 +159,10 @@ function testedBy(test: DataTest): readonly string[] {
 }
 
 function missingParent(node: Node, project: Project, built: ReadonlySet<string>): string | undefined {
-    const missing = relationsRead(node, project).find((name) => !built.has(name));
+    const missing = [...readsOf(node, project)].find((read) => isRun(read) && !built.has(read.name));
     return missing === undefined
         ? undefined
-        : `${missing} has not been built; take it in with --select "+${node.name}"`;
-}
-
-/** The models and seeds that must stand in the work file, those behind ephemeral models included. */
-function relationsRead(node: Node, project: Project): string[] {
-    return node.parents.flatMap((name) => {
-        const parent = project.nodes.get(name);
-        if (parent === undefined || parent.kind === "source") return [];
-        const inlined = parent.kind === "model" && parent.materialized === "ephemeral";
-        return inlined ? relationsRead(parent, project) : [name];
-    });
+        : `${missing.name} has not been built; take it in with --select "+${node.name}"`;
 }
 
 async function runNode(
@@ -176,15 +171,18 @@ async function runNode(
     node: Result["node"],
     options: RunOptions,
 ): Promise<Outcome> {
-    const sql = options.compiled.get(node.name);
+    const compiled = options.compiled.get(node.name);
+    const kept = options.plan.kept.get(node.name);
+    const sql =
+        node.kind === "model"
+            ? await renderingOf(database, node, { sql: compiled, isKept: kept !== undefined })
+            : compiled;
     try {
         if (node.kind === "test") {
             return await runTest(database, { project, graph: options.graph, test: node, sql: sql?.text ?? "" });
         }
         const made = await materialize(database, node, {
-            project,
-            sql,
-            kept: options.plan.kept.get(node.name),
+            ...{ project, sql, kept },
             now: options.startedAt,
             remember: () => rememberAs("built", node, { database, ...options }),
         });
@@ -193,9 +191,7 @@ async function runNode(
         if (!(error instanceof SqlError)) throw error;
         if (sql !== undefined && error.offset !== undefined) {
             const prefix = node.kind === "test" ? testPrefix(node).length : 0;
-            const isIncrement = options.plan.kept.has(node.name);
-            const text = isIncrement ? (sql.increment ?? sql) : sql;
-            return { status: "error", message: formatProblem(problemOf(error, text, { prefix })) };
+            return { status: "error", message: formatProblem(problemOf(error, sql, { prefix })) };
         }
         const file = node.kind === "test" ? node.template.file : node.file;
         return { status: "error", message: `${file.path}  ${error.message}` };

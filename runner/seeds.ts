@@ -4,6 +4,7 @@ import { type CsvRecord, csvRecords } from "./csv.ts";
 import { literal, type SqlError } from "./duckdb.ts";
 import type { Project, Seed } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
+import { counted } from "./text.ts";
 
 /**
  * The call that reads a seed's file: the first line is the header, an empty field is no value, types are guessed from all
@@ -115,7 +116,7 @@ function rowProblem(row: CsvRecord, header: CsvRecord): Wrong | undefined {
     if (given === wanted) return undefined;
     const names = header.fields.map(({ text }) => text.trim()).join(", ");
     const note = row.fields[0]?.text.startsWith("#") ? ". A CSV file has no comments" : "";
-    const message = `${count(given, "field")}, but the first line names ${count(wanted, "column")} (${names})${note}`;
+    const message = `${counted(given, "field")}, but the first line names ${counted(wanted, "column")} (${names})${note}`;
     return { message, offset: row.fields[wanted]?.offset ?? row.offset };
 }
 
@@ -155,8 +156,4 @@ function delimiterOf({ delimiter }: Seed): string {
 
 function isBlank({ fields: [first, ...others] }: CsvRecord): boolean {
     return others.length === 0 && first?.text === "" && !first.isQuoted;
-}
-
-function count(n: number, noun: string): string {
-    return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

@@ -1,7 +1,7 @@
 import { nearest } from "../common/nearest.ts";
 import { type Inputs, ownFingerprint } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
-import type { Node, Project } from "./nodes.ts";
+import { type Node, type Project, resourceType } from "./nodes.ts";
 import type { Past } from "./past.ts";
 import type { Status } from "./run.ts";
 
@@ -181,7 +181,7 @@ function matcher(method: string | undefined, value: string): ((node: Node) => bo
         case "file":
             return (node) => is(fileOf(node)) || is(fileOf(node).replace(/\.\w+$/, ""));
         case "resource_type":
-            return (node) => is(node.kind === "model" && node.snapshot !== undefined ? "snapshot" : node.kind);
+            return (node) => is(resourceType(node));
         case "test_name":
             return (node) => node.kind === "test" && is(node.generic ?? node.name);
         case "test_type":

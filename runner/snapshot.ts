@@ -152,7 +152,8 @@ export interface SnapshotStep {
 }
 
 function changedCondition(snapshot: Snapshot, made: readonly Column[]): string {
-    if (snapshot.strategy === "timestamp") return "kept.dbt_valid_from < made.dbt_valid_from";
+    // Not by dbt_valid_from: a row that was gone is in force from when it came back, whatever time it has itself.
+    if (snapshot.strategy === "timestamp") return "kept.dbt_updated_at < made.dbt_updated_at";
     const own = made.map(({ name }) => name).filter((name) => !validity.includes(name) && name !== isDeleted);
     const columns = snapshot.checkColumns === "all" ? own : snapshot.checkColumns;
     return columns.map((name) => `kept.${identifier(name)} is distinct from made.${identifier(name)}`).join(" or ");

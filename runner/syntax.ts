@@ -1,6 +1,7 @@
 import { didYouMean } from "../common/nearest.ts";
 import type { Database } from "./duckdb.ts";
 import { literal, SqlError, toUtf16 } from "./duckdb.ts";
+import { counted } from "./text.ts";
 
 /** A table that a query names outside of its own common table expressions; `offset` counts UTF-16 code units. */
 export interface TableRead {
@@ -168,10 +169,10 @@ async function unevenBranch(
 ): Promise<{ message: string; offset: number | undefined } | undefined> {
     for (const node of nodesOf((await serialize(database, sql)).statements)) {
         if (!isUnion(node)) continue;
-        const counted = branchesOf(node).filter((list) => !list.some((item) => item.type === "STAR"));
-        const uneven = counted.find((list) => list.length !== counted[0]?.length);
+        const comparable = branchesOf(node).filter((list) => !list.some((item) => item.type === "STAR"));
+        const uneven = comparable.find((list) => list.length !== comparable[0]?.length);
         if (uneven === undefined) continue;
-        const message = `this branch of the union has ${count(uneven.length)}, another ${counted[0]?.length}`;
+        const message = `this branch of the union has ${counted(uneven.length, "column")}, another ${comparable[0]?.length}`;
         return { message, offset: offsetIn(sql, uneven[0]?.query_location) };
     }
     return undefined;
@@ -204,10 +205,6 @@ function isUnion({ type }: SyntaxNode): boolean {
 function branchesOf(node: SyntaxNode): (readonly SyntaxNode[])[] {
     if (isUnion(node)) return [node.left, node.right].flatMap((side) => (side === undefined ? [] : branchesOf(side)));
     return node.select_list === undefined ? [] : [node.select_list];
-}
-
-function count(n: number): string {
-    return `${n} column${n === 1 ? "" : "s"}`;
 }
 
 /** What is in no place of the text has the largest number for one. */

@@ -1,10 +1,10 @@
 import { didYouMean } from "../common/nearest.ts";
 import type { Columns } from "./check.ts";
-import { compareRelations, differenceText } from "./compare.ts";
+import { compareRelations, differenceText, keyAmong } from "./compare.ts";
 import { compile } from "./compile.ts";
 import { csvObjects } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
-import { type Column, type Database, identifier, literal, SqlError } from "./duckdb.ts";
+import { type Column, createEmpty, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import type { Position, Problem } from "./problem.ts";
@@ -75,7 +75,7 @@ async function difference(
         for (const name of needed) {
             const node = project.nodes.get(name);
             if (node === undefined || node.kind === "test") continue;
-            await createTable(database, tableOf(name), columns.get(name) ?? []);
+            await createEmpty(database, identifier(tableOf(name)), columns.get(name) ?? []);
         }
         for (const { input, rows, rowsAt, at } of test.given) {
             const name = input === "this" ? model.name : (referenceOf(input) ?? "");
@@ -83,7 +83,7 @@ async function difference(
             await fill(database, tableOf(name), { name, columns: columns.get(name) ?? [], rows, at: rowsAt });
         }
         const all = columns.get(model.name) ?? [];
-        await createTable(database, "expected", all);
+        await createEmpty(database, "expected", all);
         const expectation = { name: model.name, columns: all, rows: test.expected, at: test.expectedAt };
         const named = await fill(database, "expected", expectation);
         await database.run(`create or replace table actual as select * from (\n${sql}\n) as made`);
@@ -111,11 +111,6 @@ interface Fixture {
     readonly columns: readonly Column[];
     readonly rows: Rows;
     readonly at: RowsAt;
-}
-
-async function createTable(database: Database, name: string, columns: readonly Column[]): Promise<void> {
-    const list = columns.map((column) => `${identifier(column.name)} ${column.type}`).join(", ");
-    await database.run(`create or replace table ${identifier(name)} (${list})`);
 }
 
 /**
@@ -194,7 +189,7 @@ async function compare(
     names: readonly string[],
     uniqueKey: readonly string[],
 ): Promise<string | undefined> {
-    const key = uniqueKey.every((name) => names.includes(name)) ? uniqueKey : [];
+    const key = keyAmong(names, uniqueKey);
     const { added, gone, changed, rows } = await compareRelations(database, {
         ...{ before: "expected", after: "actual", columns: names, key, limit: shownDifferences },
     });

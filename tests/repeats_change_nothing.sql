@@ -6,9 +6,12 @@ with runs as (
 landed_works as (
     select
         runs.subject,
-        count(distinct docs.work_key) as works
-    from {{ref.stg_search_docs}} as docs
-    inner join runs on docs.run_id = runs.run_id
+        count(distinct run_works.work_key) as works
+    from {{ref.int_run_works}} as run_works
+    inner join runs
+        on
+            run_works.run_id = runs.run_id
+            and run_works.subject = runs.subject
     group by runs.subject
 ),
 

@@ -20,8 +20,10 @@ export type Row = Readonly<Record<string, Cell>>;
 /** The rows of the landing file's tables, timestamps as text in UTC. */
 export interface LandingRows {
     readonly extract_runs: readonly Row[];
+    readonly extract_subjects: readonly Row[];
     readonly search_pages: readonly Row[];
     readonly author_pages: readonly Row[];
+    readonly reused_authors: readonly Row[];
     readonly quarantine: readonly Row[];
 }
 
@@ -33,7 +35,7 @@ export interface WarehouseOptions {
 /** This project's models in a folder of their own, with a landing file and a warehouse. */
 export interface Warehouse {
     readonly folder: string;
-    /** Extracts each of the subjects from a stand-in that has these records. */
+    /** Extracts the subjects in one run from a stand-in that has these records. */
     extract(records: Iterable<CatalogueRecord>, ...subjects: string[]): Promise<void>;
     /** Adds rows to the landing file. */
     land(rows: LandingRows): Promise<void>;
@@ -72,8 +74,10 @@ export function openWarehouse({ files = {} }: WarehouseOptions = {}): Warehouse 
             const table = (name: string): Promise<Row[]> => readRows(landing, `from openlibrary.${name} order by all`);
             return {
                 extract_runs: await table("extract_runs"),
+                extract_subjects: await table("extract_subjects"),
                 search_pages: await table("search_pages"),
                 author_pages: await table("author_pages"),
+                reused_authors: await table("reused_authors"),
                 quarantine: await table("quarantine"),
             };
         },
@@ -129,7 +133,7 @@ async function extractAll(
             userAgent: "shelfmark/test (+tests@example.org)",
             backoff: 1,
         });
-        for (const subject of subjects) await extract(subject, { landing, baseUrl: standIn.url, client, progress });
+        await extract(subjects, { landing, baseUrl: standIn.url, client, progress });
     } finally {
         await standIn.close();
     }
@@ -144,12 +148,20 @@ export interface Snapshot {
     readonly pages: readonly (readonly object[])[];
     /** Author documents as Open Library stores them, all in one answer. */
     readonly authors?: readonly { readonly key: string }[];
-    /** Columns of extract_runs that are to differ. */
+    /** Columns of extract_runs and extract_subjects that are to differ. */
     readonly run?: Row;
+    readonly standing?: Row;
 }
 
 /** The rows that the extractor would land for a snapshot. */
-export function landingRows({ subject, startedAt, pages, authors = [], run = {} }: Snapshot): LandingRows {
+export function landingRows({
+    subject,
+    startedAt,
+    pages,
+    authors = [],
+    run = {},
+    standing = {},
+}: Snapshot): LandingRows {
     const runId = `${startedAt.replace(/[-:]/g, "").replace(" ", "T")}Z-${subject}`;
     const docs = pages.flat();
     const keys = docs.map((doc) => ("key" in doc ? doc.key : undefined));
@@ -167,15 +179,15 @@ export function landingRows({ subject, startedAt, pages, authors = [], run = {} 
     });
     const extractRun: Row = {
         run_id: runId,
-        subject,
+        source: "api",
         base_url: "http://127.0.0.1",
         status: "complete",
         message: null,
         max_works: null,
-        num_found: numFound,
         works_landed: numFound,
         authors_wanted: wanted.size,
         authors_landed: authors.length,
+        authors_reused: 0,
         pages_landed: pages.length + 1,
         rows_quarantined: 0,
         requests: pages.length + 1,
@@ -183,15 +195,27 @@ export function landingRows({ subject, startedAt, pages, authors = [], run = {} 
         ended_at: startedAt,
         ...run,
     };
+    const extractSubject: Row = {
+        run_id: runId,
+        subject,
+        status: "complete",
+        message: null,
+        num_found: numFound,
+        works_landed: numFound,
+        ...standing,
+    };
     const batch = JSON.stringify({ status: "ok", result: Object.fromEntries(authors.map((a) => [a.key, a])) });
     return {
         extract_runs: [extractRun],
+        extract_subjects: [extractSubject],
         search_pages: pages.map((pageDocs, i) => ({
             ...page(i + 1, "search.json", JSON.stringify({ numFound, start: 0, numFoundExact: true, docs: pageDocs })),
+            subject,
             num_found: numFound,
             docs: pageDocs.length,
         })),
         author_pages: [{ ...page(1, "api/get_many", batch), route: "get_many", documents: authors.length }],
+        reused_authors: [],
         quarantine: [],
     };
 }

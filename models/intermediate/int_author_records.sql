@@ -1,5 +1,8 @@
 with runs as (
-    select * from {{ref.int_current_runs}}
+    select distinct
+        run_id,
+        started_at
+    from {{ref.int_current_runs}}
 ),
 
 records as (

@@ -2,22 +2,42 @@ with runs as (
     select * from {{ref.int_current_runs}}
 ),
 
+run_works as (
+    select * from {{ref.int_run_works}}
+),
+
 works as (
     select * from {{ref.stg_works}}
 ),
 
--- A work of two subjects is in two runs: the newer one is what is known of it.
+-- The run of one of its subjects is not always that of another.
+current_works as (
+    select distinct
+        runs.run_id,
+        runs.as_of_year,
+        runs.started_at,
+        run_works.work_key
+    from run_works
+    inner join runs
+        on
+            run_works.run_id = runs.run_id
+            and run_works.subject = runs.subject
+),
+
+-- A work in two runs: the newer one is what is known of it.
 ranked as (
     select
         works.*,
-        runs.subject,
-        runs.as_of_year,
+        current_works.as_of_year,
         row_number() over (
             partition by works.work_key
-            order by runs.started_at desc, runs.run_id desc
+            order by current_works.started_at desc, current_works.run_id desc
         ) as run_rank
     from works
-    inner join runs on works.run_id = runs.run_id
+    inner join current_works
+        on
+            works.run_id = current_works.run_id
+            and works.work_key = current_works.work_key
 ),
 
 newest as (

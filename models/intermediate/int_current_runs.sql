@@ -2,25 +2,30 @@ with runs as (
     select * from {{ref.stg_extract_runs}}
 ),
 
+subjects as (
+    select * from {{ref.stg_extract_subjects}}
+),
+
 works as (
     select
         run_id,
+        subject,
         count(*) as works_staged
-    from {{ref.stg_works}}
-    group by run_id
+    from {{ref.int_run_works}}
+    group by run_id, subject
 ),
 
 ranked as (
     select
         runs.run_id,
-        runs.subject,
-        runs.status,
+        subjects.subject,
+        subjects.status,
         runs.as_of_year,
         runs.started_at,
         row_number() over (
-            partition by runs.subject
+            partition by subjects.subject
             order by
-                case runs.status
+                case subjects.status
                     when 'complete' then 0
                     when 'partial' then 1
                     else 2
@@ -28,8 +33,12 @@ ranked as (
                 runs.started_at desc,
                 runs.run_id desc
         ) as preference
-    from runs
-    inner join works on runs.run_id = works.run_id
+    from subjects
+    inner join runs on subjects.run_id = runs.run_id
+    inner join works
+        on
+            subjects.run_id = works.run_id
+            and subjects.subject = works.subject
 ),
 
 final as (

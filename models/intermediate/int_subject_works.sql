@@ -3,15 +3,23 @@ with runs as (
 ),
 
 works as (
-    select * from {{ref.stg_works}}
+    select * from {{ref.int_run_works}}
 ),
 
-by_subject as (
+current_works as (
     select
         runs.subject,
         works.work_key
     from works
-    inner join runs on works.run_id = runs.run_id
+    inner join runs
+        on
+            works.run_id = runs.run_id
+            and works.subject = runs.subject
+),
+
+-- The whole library is no subject of its own.
+by_subject as (
+    select * from current_works where subject <> '*'
 ),
 
 -- Counted distinct: a work of two subjects is one work of all.
@@ -19,7 +27,7 @@ everything as (
     select distinct
         'all' as subject,
         work_key
-    from by_subject
+    from current_works
 ),
 
 final as (

@@ -22,6 +22,10 @@ quarantine as (
     select * from {{ref.stg_quarantine}}
 ),
 
+extract_subjects as (
+    select * from {{ref.stg_extract_subjects}}
+),
+
 coverage as (
     select * from {{ref.extract_coverage}}
 ),
@@ -139,12 +143,20 @@ author_checks as (
     group by book_checks.subject
 ),
 
+-- What is on no page of one subject concerns all subjects of its run.
 quarantined as (
     select
-        run_id,
+        extract_subjects.run_id,
+        extract_subjects.subject,
         count(*) as row_quarantined
-    from quarantine
-    group by run_id
+    from extract_subjects
+    inner join quarantine
+        on
+            extract_subjects.run_id = quarantine.run_id
+            and extract_subjects.subject_key = coalesce(
+                quarantine.page_subject_key, extract_subjects.subject_key
+            )
+    group by extract_subjects.run_id, extract_subjects.subject
 ),
 
 landing_checks as (
@@ -157,8 +169,14 @@ landing_checks as (
         coverage.rows_repeated,
         coalesce(quarantined.row_quarantined, 0) as row_quarantined
     from runs
-    inner join coverage on runs.run_id = coverage.run_id
-    left join quarantined on runs.run_id = quarantined.run_id
+    inner join coverage
+        on
+            runs.run_id = coverage.run_id
+            and runs.subject = coverage.subject
+    left join quarantined
+        on
+            runs.run_id = quarantined.run_id
+            and runs.subject = quarantined.subject
 ),
 
 checks as (

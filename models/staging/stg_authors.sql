@@ -11,7 +11,7 @@ sound as (
         fetched_at,
         {{#sound_json}}body{{/sound_json}} as body
     from source
-    where http_status = 200
+    where http_status is distinct from 404
 ),
 
 batches as (

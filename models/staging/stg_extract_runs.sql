@@ -5,16 +5,15 @@ with source as (
 renamed as (
     select
         run_id,
-        -- "all" is what the marts call all subjects together.
-        case subject when 'all' then 'subject:all' else subject end as subject,
+        source as extract_source,
         base_url,
         status,
         message,
         max_works,
-        num_found,
         works_landed,
         authors_wanted,
         authors_landed,
+        authors_reused,
         pages_landed,
         rows_quarantined,
         requests,

@@ -6,6 +6,7 @@ sound as (
     select
         run_id,
         page_number,
+        subject,
         url,
         fetched_at,
         {{#sound_json}}body{{/sound_json}} as body
@@ -17,6 +18,7 @@ parsed as (
     select
         run_id,
         page_number,
+        subject,
         url,
         fetched_at,
         {{#parsed_search_docs}}body{{/parsed_search_docs}} as docs
@@ -27,6 +29,7 @@ documents as (
     select
         parsed.run_id,
         parsed.page_number,
+        parsed.subject,
         parsed.url,
         parsed.fetched_at,
         element.row_position,
@@ -56,6 +59,7 @@ renamed as (
         doc.lcc as congress_numbers,
         doc.ebook_access as ebook_access,
         doc.cover_edition_key as cover_edition_key,
+        subject as page_subject_key,
         url as page_url,
         page_number,
         row_position,

@@ -5,7 +5,7 @@ import { placeOf, uniqueIdOf } from "./dbt-names.ts";
 import { type Invocation, metadataOf } from "./invocation.ts";
 
 /** A model, seed or source that stands in a file. */
-export interface Standing {
+export interface Relation {
     readonly node: Exclude<Node, { kind: "test" }>;
     readonly columns: readonly { readonly name: string; readonly type: string }[];
     /** Undefined for a view: counting its rows would be running it. */
@@ -13,7 +13,7 @@ export interface Standing {
 }
 
 /** dbt's catalog (schema v1): each relation with its columns and types as they are, and its rows. */
-export function catalogOf(project: Project, standing: readonly Standing[], invocation: Invocation): object {
+export function catalogOf(project: Project, standing: readonly Relation[], invocation: Invocation): object {
     const tables = (isSource: boolean): object =>
         Object.fromEntries(
             standing
@@ -28,7 +28,7 @@ export function catalogOf(project: Project, standing: readonly Standing[], invoc
     };
 }
 
-function tableOf(project: Project, { node, columns, rows }: Standing): object {
+function tableOf(project: Project, { node, columns, rows }: Relation): object {
     const { database, schema, identifier: name } = placeOf(node);
     const described = new Map(node.columns.map((column) => [column.name.toLowerCase(), column.description]));
     const stats = [
@@ -60,9 +60,9 @@ function tableOf(project: Project, { node, columns, rows }: Standing): object {
 }
 
 /** Reads what stands in the work file that is attached, and in the files of the sources. */
-export async function readStanding(database: Database, project: Project): Promise<Standing[]> {
+export async function readStanding(database: Database, project: Project): Promise<Relation[]> {
     const nodes = new Map(
-        [...project.nodes.values()].flatMap((node): [string, Standing["node"]][] =>
+        [...project.nodes.values()].flatMap((node): [string, Relation["node"]][] =>
             node.kind === "test" ? [] : [[keyOf(...attachedAs(node)), node]],
         ),
     );
@@ -92,7 +92,7 @@ export async function readStanding(database: Database, project: Project): Promis
 }
 
 /** Where a node stands in the builder's own instance. */
-function attachedAs(node: Standing["node"]): string[] {
+function attachedAs(node: Relation["node"]): string[] {
     return node.kind === "source"
         ? [node.database ?? workCatalog, node.schema, node.identifier]
         : [workCatalog, "main", node.name];

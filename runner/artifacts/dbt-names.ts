@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { identifier } from "../duckdb.ts";
-import type { DataTest, Model, Node, Project } from "../nodes.ts";
+import { type DataTest, isEphemeral, type Model, type Node, type Project, resourceType } from "../nodes.ts";
 import type { UnitTest } from "../properties.ts";
 
 // What things are called in dbt's artifacts.
 
-/** `model.shop.dim_books`, `source.shop.landed.pages`, `test.shop.unique_dim_books_key.1a2b3c4d5e` */
+/** `model.shop.dim_books`, `snapshot.shop.authors`, `source.shop.landed.pages`, `test.shop.unique_books_key.1a2b3c4d5e` */
 export function uniqueIdOf({ config }: Project, node: Node): string {
-    const id = `${node.kind}.${config.name}.${node.name}`;
+    const id = `${resourceType(node)}.${config.name}.${node.name}`;
     if (node.kind !== "test" || node.generic === undefined) return id;
     const facts = JSON.stringify([node.generic, node.name, node.on, node.column, node.args]);
     return `${id}.${createHash("sha256").update(facts).digest("hex").slice(0, 10)}`;
@@ -29,7 +29,7 @@ export function placeOf(node: Node): { database: string; schema: string; identif
 
 /** `"work"."main"."dim_books"`; null where no relation is made. */
 export function relationName(node: Node): string | null {
-    if (node.kind === "test" || (node.kind === "model" && node.materialized === "ephemeral")) return null;
+    if (node.kind === "test" || isEphemeral(node)) return null;
     return Object.values(placeOf(node)).map(identifier).join(".");
 }
 

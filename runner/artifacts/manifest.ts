@@ -2,7 +2,18 @@ import { createHash } from "node:crypto";
 import type { Compiled } from "../compile.ts";
 import { configFile } from "../config.ts";
 import type { Graph } from "../graph.ts";
-import type { DataTest, Export, Macro, Model, Node, Project, Seed, Source } from "../nodes.ts";
+import {
+    type DataTest,
+    type Export,
+    type Macro,
+    type Model,
+    type Node,
+    type Project,
+    resourceType,
+    type Seed,
+    type Snapshot,
+    type Source,
+} from "../nodes.ts";
 import type { SourceFile } from "../problem.ts";
 import type { ColumnProperty, Rows, UnitTest } from "../properties.ts";
 import { type Template, tagsOf } from "../template.ts";
@@ -65,7 +76,9 @@ function parentsOf(project: Project, node: Node): string[] {
 }
 
 function modelId(project: Project, test: UnitTest): string {
-    return `model.${project.config.name}.${test.model}`;
+    const model = project.nodes.get(test.model);
+    if (model === undefined) throw new Error(`unit test ${test.name} was not checked`);
+    return uniqueIdOf(project, model);
 }
 
 function nodeOf(project: Project, node: Exclude<Node, Source>, compiled: Compiled): object {
@@ -120,7 +133,7 @@ function resourceOf(project: Project, node: Node, file: SourceFile) {
         database,
         schema,
         name: node.name,
-        resource_type: node.kind,
+        resource_type: resourceType(node),
         package_name: project.config.name,
         path: path.join("/"),
         original_file_path: file.path,
@@ -136,18 +149,31 @@ function modelOf(project: Project, model: Model): object {
     const [meta, tags] = [{ ...model.meta, shelfmark: own }, [...model.tags]];
     const contract = { enforced: hasContract, alias_types: true };
     const [key = null, ...more] = uniqueKey;
-    return {
+    const config = { materialized, tags, meta, contract, unique_key: more.length > 0 ? uniqueKey : key };
+    const common = {
         ...unsaid,
         ...resourceOf(project, model, file),
         alias: model.name,
         checksum: checksumOf(file),
-        config: { ...unsaidConfig, materialized, tags, meta, contract, unique_key: more.length > 0 ? uniqueKey : key },
+        config: { ...unsaidConfig, ...config },
         tags,
         meta,
         columns: columnsOf(model.columns),
         contract: { ...contract, checksum: null },
         patch_path: declaredAt.file === file ? null : `${project.config.name}://${declaredAt.file.path}`,
         relation_name: relationName(model),
+    };
+    if (model.snapshot !== undefined) {
+        const [parent = ""] = model.parents;
+        const tag = project.nodes.get(parent)?.kind === "source" ? "source" : "ref";
+        return {
+            ...common,
+            config: { ...common.config, ...snapshotConfig(model.snapshot) },
+            raw_code: `select * from {{${tag}.${parent}}}`,
+        };
+    }
+    return {
+        ...common,
         raw_code: file.text,
         access: "protected",
         constraints: [],
@@ -156,6 +182,13 @@ function modelOf(project: Project, model: Model): object {
         deprecation_date: null,
         primary_key: uniqueKey,
     };
+}
+
+function snapshotConfig(snapshot: Snapshot): object {
+    const { strategy, hardDeletes: hard_deletes } = snapshot;
+    return snapshot.strategy === "timestamp"
+        ? { strategy, hard_deletes, updated_at: snapshot.updatedAt }
+        : { strategy, hard_deletes, check_cols: snapshot.checkColumns };
 }
 
 /** In the words of the YAML file. */

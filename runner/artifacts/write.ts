@@ -1,11 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Compiled } from "../compile.ts";
-import { loadConfig, loadTarget } from "../config.ts";
 import type { Database } from "../duckdb.ts";
 import type { FreshnessResult } from "../freshness.ts";
 import type { Graph } from "../graph.ts";
-import type { ProjectOptions } from "../load.ts";
 import type { Project } from "../nodes.ts";
 import { placesOf } from "../open.ts";
 import { catalogOf, readStanding } from "./catalog.ts";
@@ -60,10 +58,8 @@ export function writeRunResults(project: Project, finished: Finished): void {
 }
 
 /** Removes run_results.json, so that nobody takes an older run for one that ends before it has any results. */
-export async function forgetRunResults({ projectDir: root, target }: ProjectOptions): Promise<void> {
-    const config = await loadConfig(root);
-    const { artifacts } = placesOf({ root, target: await loadTarget(root, target ?? config.target) });
-    rmSync(join(artifacts, "run_results.json"), { force: true });
+export function forgetRunResults(project: Pick<Project, "root" | "target">): void {
+    rmSync(join(placesOf(project).artifacts, "run_results.json"), { force: true });
 }
 
 /**

@@ -2,7 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { PipelineError } from "../../common/errors.ts";
 import { takeLock } from "../../common/lock.ts";
-import { loadConfig, loadTarget } from "../config.ts";
+import { targetOf } from "../config.ts";
 import { Database, identifier, literal } from "../duckdb.ts";
 import type { ProjectOptions } from "../load.ts";
 import { type Places, placesOf } from "../open.ts";
@@ -12,15 +12,14 @@ import { type Places, placesOf } from "../open.ts";
  * The removed paths are returned, relative to the project folder.
  * @throws PipelineError when the work file holds history of a snapshot that is published nowhere.
  */
-export async function clean({ projectDir: root, target }: ProjectOptions): Promise<string[]> {
-    const config = await loadConfig(root);
-    const places = placesOf({ root, target: await loadTarget(root, target ?? config.target) });
+export async function clean(options: ProjectOptions): Promise<string[]> {
+    const places = placesOf(await targetOf(options));
     const release = takeLock(places.lock, "clean");
     try {
         await requirePublishedHistory(places);
         const paths = [places.artifacts, places.work, `${places.work}.wal`, `${places.work}.tmp`].filter(existsSync);
         for (const path of paths) rmSync(path, { recursive: true });
-        return paths.map((path) => relative(root, path));
+        return paths.map((path) => relative(options.projectDir, path));
     } finally {
         release();
     }

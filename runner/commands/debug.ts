@@ -5,6 +5,7 @@ import { livingHolder } from "../../common/lock.ts";
 import { loadProject, type Output, type ProjectOptions } from "../load.ts";
 import { attachWork, openSources, placesOf } from "../open.ts";
 import { currentPublication } from "../publish.ts";
+import { counted } from "../text.ts";
 
 /** Prints what the project, the target and this machine are, a line each; false when something can't be used. */
 export async function debug(options: ProjectOptions, { out }: Output): Promise<boolean> {
@@ -20,7 +21,7 @@ export async function debug(options: ProjectOptions, { out }: Output): Promise<b
         const { root, config, target } = project;
         const kinds = ["model", "seed", "source", "test"].map((kind) => {
             const n = [...project.nodes.values()].filter((node) => node.kind === kind).length;
-            return `${n} ${kind}${n === 1 ? "" : "s"}`;
+            return counted(n, kind);
         });
         line("project", `${config.name}: ${kinds.join(", ")}, ${project.macros.size} macros`);
         const places = placesOf(project);

@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
 import { PipelineError } from "../../common/errors.ts";
 import { build } from "../build.ts";
-import { compareRelations, type Difference, differenceText } from "../compare.ts";
+import { compareRelations, type Difference, differenceText, keyAmong } from "../compare.ts";
 import { compile } from "../compile.ts";
 import { type Column, type Database, identifier, literal } from "../duckdb.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
-import { type Memory, readMemory } from "../memory.ts";
+import { type Memory, readMemory, standingIn } from "../memory.ts";
 import type { Model, Project, Seed } from "../nodes.ts";
 import { attach, attachWork, openSources, placesOf, workCatalog } from "../open.ts";
 import { type Past, readPast } from "../past.ts";
 import { publishedNodes } from "../publishable.ts";
-import { count } from "../report.ts";
+import { count } from "../text.ts";
 
 /** How a table that readers know would change. */
 export interface TableDifference {
@@ -80,31 +80,17 @@ async function differences(
     { past, names, limit }: { past: Past; names: ReadonlySet<string>; limit: number },
 ): Promise<TableDifference[]> {
     const memory = await readMemory(database);
-    const standing = await publishedTables(database);
+    const standing = await standingIn(database, published);
     const nodes = publishedNodes(project).filter((node) => names.has(node.name) && memory.relations.has(node.name));
     const tables: TableDifference[] = [];
     for (const node of nodes) {
-        const before = standing.get(node.name);
+        const before = standing.get(node.name)?.columns;
         const sameRun = past.published?.get(node.name)?.runId === memory.nodes.get(node.name)?.runId;
         tables.push(await difference(database, node, { before, memory, sameRun, limit }));
     }
     const known = new Set(publishedNodes(project).map((node) => node.name));
     const gone = [...standing.keys()].filter((name) => !known.has(name) && project.nodes.get(name)?.kind !== "test");
     return [...tables, ...gone.map((node) => ({ node, kind: "gone" as const, columns: [], key: [] }))];
-}
-
-async function publishedTables(database: Database): Promise<ReadonlyMap<string, readonly Column[]>> {
-    const rows = await database.rows(
-        `select table_name as relation, column_name as name, data_type as type from duckdb_columns()
-         where database_name = '${published}' and schema_name = 'main' order by table_name, column_index`,
-    );
-    const tables = new Map<string, Column[]>();
-    for (const { relation, name, type } of rows) {
-        const columns = tables.get(String(relation)) ?? [];
-        columns.push({ name: String(name), type: String(type) });
-        tables.set(String(relation), columns);
-    }
-    return tables;
 }
 
 interface Sides {
@@ -133,8 +119,7 @@ async function difference(
         return [{ name, ...(was === undefined ? {} : { before: was }), ...(is === undefined ? {} : { after: is }) }];
     });
     const common = names.filter((name) => typeIn(before, name) === typeIn(after, name));
-    const unique = node.kind === "model" ? node.uniqueKey : [];
-    const key = unique.every((name) => common.includes(name)) ? unique : [];
+    const key = keyAmong(common, node.kind === "model" ? node.uniqueKey : []);
     const table = identifier(node.name);
     const rows = await compareRelations(database, {
         ...{ before: `${published}.main.${table}`, after: `${workCatalog}.main.${table}`, key, columns: common, limit },

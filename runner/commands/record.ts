@@ -2,13 +2,13 @@ import { Document, isCollection, type YAMLMap, type YAMLSeq } from "yaml";
 import { PipelineError } from "../../common/errors.ts";
 import { didYouMean } from "../../common/nearest.ts";
 import { type Columns, check } from "../check.ts";
-import { compareRelations, differenceText } from "../compare.ts";
-import { type Compiled, compile, relationOf } from "../compile.ts";
+import { compareRelations, differenceText, keyAmong } from "../compare.ts";
+import { type Compiled, compile, readsOf, relationOf } from "../compile.ts";
 import { type Column, type Database, identifier, SqlError } from "../duckdb.ts";
 import { type Graph, reach } from "../graph.ts";
 import { type ColumnRef, traceLineage, walkable } from "../lineage.ts";
 import { loadProject, type Output, type ProjectOptions } from "../load.ts";
-import type { Model, Node, Project } from "../nodes.ts";
+import { isEphemeral, type Model, type Node, type Project } from "../nodes.ts";
 import { attachWork, openSources, requireSources, workCatalog } from "../open.ts";
 import { formatProblem, type Problem } from "../problem.ts";
 import { readProperties } from "../properties.ts";
@@ -40,7 +40,7 @@ export async function record(name: string, options: RecordOptions, output: Outpu
     const database = await openSources(project, { onWait: output.note });
     try {
         const columns = await check(database, project, { graph, compiled, names: [name] });
-        const inputs = readBy(project, model);
+        const inputs = [...readsOf(model, project)].filter((node) => !isEphemeral(node));
         if (inputs.some((node) => node.kind !== "source")) {
             await attachWork(database, project, { write: false, onWait: output.note });
         }
@@ -68,18 +68,6 @@ function modelOf(project: Project, name: string): Model {
             ? `"${name}" is a snapshot, which has no SQL of its own to test`
             : `no model is called "${name}".${didYouMean(name, models)}`;
     throw new PipelineError(message, { exitCode: 2 });
-}
-
-/** What a model reads, directly or through ephemeral models. */
-function readBy(project: Project, model: Model): Node[] {
-    const found = new Set<Node>();
-    for (const parent of model.parents) {
-        const node = project.nodes.get(parent);
-        if (node === undefined) continue;
-        const isInlined = node.kind === "model" && node.materialized === "ephemeral";
-        for (const read of isInlined ? readBy(project, node) : [node]) found.add(read);
-    }
-    return [...found];
 }
 
 const wanted = "temp.main.shelfmark_wanted";
@@ -122,16 +110,13 @@ async function linksOf(
     project: Project,
     { model, graph, compiled, columns }: { model: Model; graph: Graph; compiled: Compiled; columns: Columns },
 ): Promise<ReadonlyMap<string, readonly Link[]>> {
-    const isEphemeral = (name: string): boolean => {
-        const node = project.nodes.get(name);
-        return node?.kind === "model" && node.materialized === "ephemeral";
-    };
-    const names = [...reach(graph.parents, [model.name])].filter((name) => name === model.name || isEphemeral(name));
+    const isInlined = (name: string): boolean => isEphemeral(project.nodes.get(name));
+    const names = [...reach(graph.parents, [model.name])].filter((name) => name === model.name || isInlined(name));
     const lineage = walkable(graph, await traceLineage(database, project, { graph, compiled, columns, names }));
     const originsOf = (ref: ColumnRef): readonly ColumnRef[] =>
         lineage.into(ref).flatMap(({ kind, parent: node, parentColumn: column }) => {
             if (kind !== "pass-through") return [];
-            return isEphemeral(node) ? originsOf({ node, column }) : [{ node, column }];
+            return isInlined(node) ? originsOf({ node, column }) : [{ node, column }];
         });
     const links = new Map<string, Link[]>();
     for (const { name: column } of columns.get(model.name) ?? []) {
@@ -172,8 +157,8 @@ async function fixture(database: Database, project: Project, recording: Recordin
             output.note(`"${name}": the first ${options.limit} of ${options.limit + dropped} rows are given`);
     }
     await database.run(`create or replace table shelfmark_made as select * from (\n${sql}\n) as made`);
-    const key = model.uniqueKey;
     const names = (columns.get(model.name) ?? []).map((column) => column.name);
+    const key = keyAmong(names, model.uniqueKey);
     const comparison = { before: wanted, after: "shelfmark_made", columns: names, key, limit: 5 };
     const { added, gone, changed, rows } = await compareRelations(database, comparison);
     if (added + gone + changed > 0) {
@@ -387,8 +372,7 @@ function withoutNulls(row: YamlRow): YamlRow {
 /** The vars that a model's SQL is made with: whoever changes one later does not change what this test is about. */
 function varsOf(project: Project, needed: ReadonlySet<string>, model: Model): Record<string, unknown> {
     const nodes = [...project.nodes.values()].filter(
-        (node) =>
-            node === model || (node.kind === "model" && node.materialized === "ephemeral" && needed.has(node.name)),
+        (node) => node === model || (isEphemeral(node) && needed.has(node.name)),
     );
     const templates = nodes.flatMap((node) => ("template" in node ? [node.template] : []));
     const called = templates.flatMap((template) => [...macrosCalled(template, project.macros)]);

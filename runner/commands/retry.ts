@@ -1,6 +1,8 @@
 import { type BuildOptions, build, type Command, type Outcome } from "../build.ts";
-import { loadProject, type Output } from "../load.ts";
+import { targetOf } from "../config.ts";
+import type { Output } from "../load.ts";
 import { readPast } from "../past.ts";
+import { Teller } from "../tell.ts";
 
 /** What is left to do of a status, as a selector. */
 const selectors: Readonly<Record<string, string>> = {
@@ -11,12 +13,11 @@ const selectors: Readonly<Record<string, string>> = {
 
 /** Runs what failed or was skipped in the last run again, with the command that it was. */
 export async function retry(options: BuildOptions, output: Output): Promise<Outcome> {
-    const { project } = await loadProject(options);
-    const { lastRun, results } = await readPast(project, { onWait: output.note });
+    const { lastRun, results } = await readPast(await targetOf(options), { onWait: output.note });
     const select = [...new Set(results.values())].flatMap((status) => selectors[status] ?? []);
     if (lastRun === undefined || select.length === 0) {
         const why = lastRun === undefined ? "nothing has run yet" : `run ${lastRun.runId} left nothing undone`;
-        output.out(`Nothing to retry: ${why}`);
+        new Teller("retry", options, output).nothing(`Nothing to retry: ${why}`);
         return { ok: true, results: [] };
     }
     output.note(`Retrying what run ${lastRun.runId} (${lastRun.command}) left undone`);

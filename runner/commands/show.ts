@@ -8,7 +8,7 @@ import { type Output, type ProjectOptions, selectNodes } from "../load.ts";
 import type { Model, Node, Project } from "../nodes.ts";
 import { attachWork, openSources } from "../open.ts";
 import { parse, withInline } from "../parse.ts";
-import { valueText } from "../report.ts";
+import { valueText } from "../text.ts";
 import { widthOf } from "./width.ts";
 
 export interface ShowOptions extends ProjectOptions {

@@ -1,13 +1,13 @@
 import { PipelineError } from "../../common/errors.ts";
 import { check } from "../check.ts";
-import { compareRelations, differenceText } from "../compare.ts";
+import { compareRelations, differenceText, keyAmong } from "../compare.ts";
 import { compile, relationOf } from "../compile.ts";
 import { type Database, SqlError } from "../duckdb.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "../load.ts";
 import { readMemory } from "../memory.ts";
 import type { Model } from "../nodes.ts";
 import { attachWork, openSources } from "../open.ts";
-import { count } from "../report.ts";
+import { count } from "../text.ts";
 
 export interface VerifyOptions extends ProjectOptions {
     /** How many differing rows of each model to show. */
@@ -65,7 +65,7 @@ async function difference(
     const [kept, made] = [await database.columns(relationOf(model)), await database.columns(anew)];
     const names = new Set(made.map(({ name }) => name));
     const columns = kept.map(({ name }) => name).filter((name) => names.has(name));
-    const key = model.uniqueKey.every((name) => columns.includes(name)) ? model.uniqueKey : [];
+    const key = keyAmong(columns, model.uniqueKey);
     const found = await compareRelations(database, { before: relationOf(model), after: anew, key, columns, limit });
     await database.run("drop table temp.main.shelfmark_anew");
     const other = [...kept, ...made].filter(({ name }) => !columns.includes(name)).map(({ name }) => name);

@@ -7,12 +7,13 @@ import { messageOf, PipelineError } from "../../common/errors.ts";
 import { livingHolder } from "../../common/lock.ts";
 import { type BuildOptions, build, type Outcome } from "../build.ts";
 import { Checker } from "../check.ts";
-import { configFile, loadConfig, loadTarget, type StrictTarget } from "../config.ts";
+import { configFile, loadConfig, type StrictTarget, targetOf } from "../config.ts";
 import type { Event } from "../events.ts";
 import type { Output } from "../load.ts";
 import { openEmpty, placesOf } from "../open.ts";
 import { isProjectFile, projectFolders } from "../parse.ts";
-import { count, details } from "../report.ts";
+import { details } from "../report.ts";
+import { count, counted } from "../text.ts";
 
 export interface WatchOptions extends BuildOptions {
     /** Ends it. */
@@ -156,9 +157,8 @@ class Builder {
 
     /** The target as its file says now; undefined while that or pipeline.config.ts can't be read, which a build tells. */
     async target(): Promise<StrictTarget | undefined> {
-        const { projectDir, target } = this.options;
         try {
-            return await loadTarget(projectDir, target ?? (await loadConfig(projectDir)).target);
+            return (await targetOf(this.options)).target;
         } catch (error) {
             if (error instanceof PipelineError) return undefined;
             throw error;
@@ -279,10 +279,6 @@ function verdict(
         ...(wrong === "" ? [] : [wrong]),
         published,
     ].join("\n");
-}
-
-function counted(n: number, noun: string): string {
-    return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** `a, b and 3 more` */

@@ -7,14 +7,18 @@ const test = suite("answers");
 
 test("finds the works and their authors in a page", () => {
     const docs = [
-        { key: "/works/OL2W", title: "B", author_key: ["OL1A", "OL1A", "OL2A"] },
+        { key: "/works/OL2W", title: "B", subject: ["Dogs", "In Berlin"], author_key: ["OL1A", "OL1A", "OL2A"] },
         { key: "/works/OL3M", author_key: ["OL1A"] },
         { key: "/works/OL4W" },
     ];
     assert.equal(readWorks({ numFound: 7, numFoundExact: true, start: 0, docs }), {
         numFound: 7,
         docs: 3,
-        works: ["/works/OL2W", "/works/OL3M", "/works/OL4W"],
+        works: [
+            { key: "/works/OL2W", labels: ["Dogs", "In Berlin"] },
+            { key: "/works/OL3M", labels: [] },
+            { key: "/works/OL4W", labels: [] },
+        ],
         authors: ["/authors/OL1A", "/authors/OL2A"],
         misfits: [],
     });
@@ -42,7 +46,10 @@ test("tells what does not fit, and still knows the key", () => {
         { title: "nobody" },
     ];
     const { works, misfits } = readWorks({ numFound: 4, docs });
-    assert.equal(works, ["/works/OL1W", "/works/OL3W"]);
+    assert.equal(
+        works.map(({ key }) => key),
+        ["/works/OL1W", "/works/OL3W"],
+    );
     assert.equal(
         misfits.map(({ position, reason }) => `${position} ${reason}`),
         [

@@ -132,7 +132,7 @@ test("fails, and stops asking, when the service refuses us meanwhile", async () 
     const scene = await setScene(2_000, ({ path }) =>
         path === "/api/get_many" && ++batches === 3 ? html(403) : undefined,
     );
-    await failsWith(scene.extract(), /^extract science_fiction: 403 Forbidden: .*2,000 of 2,000 works are landed/);
+    await failsWith(scene.extract(), /^extract: 403 Forbidden: .*2,000 works are landed/);
     assert.ok(batches <= 5, `${batches} batches`);
 });
 

@@ -26,11 +26,12 @@ test("writes its progress as plain lines to a pipe, and closes with one line abo
     assert.is(code, 0);
     assert.match(
         out,
-        /^extract science_fiction: complete: 30 works of 30 and 15 author documents in 4 requests, \d s, run \d{8}T\d{6}Z-science_fiction\n$/,
+        /^extract science_fiction: complete: 30 works of 30\nextract: complete: 30 works and 15 author documents in 4 requests, \d s, run \d{8}T\d{6}Z-science_fiction\n$/,
     );
     assert.is(
         err,
-        "extract science_fiction: asking how many works there are\nextract science_fiction: 15 of 15 authors\n",
+        "extract science_fiction: asking how many works there are\nextract science_fiction: 30 of 30 works\n" +
+            "extract: 0 of 15 authors\nextract: 15 of 15 authors\n",
     );
     assert.match(scene.standIn.requests[0]?.userAgent ?? "", /^shelfmark\/\d+\.\d+\.\d+ \(\+tests@example\.org\)$/);
 });
@@ -52,17 +53,17 @@ test("extracts one subject after the other, going on after a failure, and ends w
     assert.is(code, 1);
     assert.match(err, /^extract: "No such" is the subject key "no_such"\n/);
     assert.match(err, /^extract no_such: there are no works of the subject "no_such"; .*\.$/m);
-    assert.match(out, /^extract science_fiction: partial: 3 works of 4 .*\n$/);
+    assert.match(out, /^extract science_fiction: partial: 3 works of 4: 1 of the counted works .*\n$/);
 });
 
 test("ends with 3 when a run is partial, and with 0 when --max-works made it so", async () => {
     const scene = await setScene(30, countsOneMore);
     const stopped = await scene.cli("--max-works", "10").ended;
     assert.is(stopped.code, 0);
-    assert.match(stopped.out, /partial: 10 works of 3\d .*: stopped at --max-works 10 of 3\d\n$/);
+    assert.match(stopped.out, /partial: 10 works of 3\d: stopped at --max-works 10 of 3\d\n/);
     const partial = await scene.cli().ended;
     assert.is(partial.code, 3);
-    assert.match(partial.out, /: 1 of the counted works were not found in two walks\n$/);
+    assert.match(partial.out, /: 1 of the counted works were not found in two walks\n/);
 });
 
 test("refuses to be faster than Open Library allows", async () => {

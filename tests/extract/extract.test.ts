@@ -1,8 +1,20 @@
 import * as assert from "uvu/assert";
 import { catalogueOf } from "../../demo/catalogue-file.ts";
+import { FailedExtraction } from "../../extract/extract.ts";
 import { suite } from "../suite.ts";
 import { holdOpen } from "./hold-open.ts";
-import { asksForRange, asksForWorks, cleanUp, contentOf, failsWith, json, query, setScene, shelf } from "./scene.ts";
+import {
+    asksForRange,
+    asksForWorks,
+    cleanUp,
+    contentOf,
+    failsWith,
+    html,
+    json,
+    query,
+    setScene,
+    shelf,
+} from "./scene.ts";
 
 const test = suite("extract");
 test.after(cleanUp);
@@ -18,7 +30,7 @@ test("lands every work and every author document byte for byte", async () => {
     assert.is(status, "complete");
     assert.match(
         summary,
-        /^extract science_fiction: complete: 2,500 works of 2,500 and 1,250 author documents in 18 requests, \d+ s, run \d{8}T\d{6}Z-science_fiction$/,
+        /^extract science_fiction: complete: 2,500 works of 2,500\nextract: complete: 2,500 works and 1,250 author documents in 18 requests, \d+ s, run \d{8}T\d{6}Z-science_fiction$/,
     );
     const landed = await scene.rows(`
         select body, body_sha256 = sha256(body) as is_hashed from openlibrary.search_pages
@@ -34,19 +46,29 @@ test("lands every work and every author document byte for byte", async () => {
     const [run] = await scene.rows("select * exclude (started_at, ended_at) from openlibrary.extract_runs");
     assert.equal(run, {
         run_id: runId,
-        subject: "science_fiction",
+        source: "api",
         base_url: scene.standIn.url,
         status: "complete",
         message: null,
         max_works: null,
-        num_found: "2500",
         works_landed: "2500",
         authors_wanted: "1250",
         authors_landed: "1250",
+        authors_reused: "0",
         pages_landed: "18",
         rows_quarantined: "0",
         requests: "18",
     });
+    assert.equal(await scene.rows("from openlibrary.extract_subjects"), [
+        {
+            run_id: runId,
+            subject: "science_fiction",
+            status: "complete",
+            message: null,
+            num_found: "2500",
+            works_landed: "2500",
+        },
+    ]);
     const pages = "select page_number, docs, num_found from openlibrary.search_pages order by page_number";
     assert.equal(
         (await scene.rows(pages)).map(({ docs, num_found }) => [docs, num_found]),
@@ -74,7 +96,8 @@ test("stops at max_works, with the authors of these works only", async () => {
     assert.is(status, "partial");
     assert.ok(isStopped);
     const [run] = await scene.rows(
-        "select message, works_landed, authors_wanted, authors_landed from openlibrary.extract_runs",
+        `select s.message, s.works_landed, authors_wanted, authors_landed
+        from openlibrary.extract_runs inner join openlibrary.extract_subjects s using (run_id)`,
     );
     assert.equal(run, {
         message: "stopped at --max-works 1,100 of 2,500",
@@ -94,10 +117,11 @@ test("is complete when max_works is more than there are", async () => {
 test("says which subject has no works, and lands the count that proves it", async () => {
     const scene = await setScene(20);
     await failsWith(
-        scene.extract({ subject: "scifi" }),
+        scene.extract({ subjects: ["scifi"] }),
         /^extract scifi: there are no works of the subject "scifi"; .*\.$/,
     );
-    const [run] = await scene.rows("select status, num_found, pages_landed from openlibrary.extract_runs");
+    const [run] = await scene.rows(`select r.status, num_found, pages_landed
+        from openlibrary.extract_runs r inner join openlibrary.extract_subjects using (run_id)`);
     assert.equal(run, { status: "failed", num_found: "0", pages_landed: "1" });
 });
 
@@ -129,7 +153,7 @@ test("does not fetch the authors again that a failed run has landed", async () =
     const scene = await setScene(1_000, (request) =>
         isDown && request.path === "/api/get_many" && ++batches > 3 ? json({ status: 429 }, 429) : undefined,
     );
-    await failsWith(scene.extract(), /429 Too Many Requests after 5 tries: GET .*1,000 of 1,000 works are landed/);
+    await failsWith(scene.extract(), /429 Too Many Requests after 5 tries: GET .*1,000 works are landed/);
     const [failed] = await scene.rows("select authors_landed from openlibrary.extract_runs");
     assert.equal(failed, { authors_landed: "300" });
     isDown = false;
@@ -160,8 +184,8 @@ test("is partial, with the difference, when the count stays higher than what can
     });
     const { status, summary } = await scene.extract();
     assert.is(status, "partial");
-    assert.match(summary, /partial: 30 works of 32 .*: 2 of the counted works were not found in two walks$/);
-    const [run] = await scene.rows("select status, num_found, works_landed from openlibrary.extract_runs");
+    assert.match(summary, /partial: 30 works of 32: 2 of the counted works were not found in two walks\n/);
+    const [run] = await scene.rows("select status, num_found, works_landed from openlibrary.extract_subjects");
     assert.equal(run, { status: "partial", num_found: "32", works_landed: "30" });
 });
 
@@ -172,7 +196,86 @@ test("is partial when works went that it has landed", async () => {
     });
     const { status, summary } = await scene.extract();
     assert.is(status, "partial");
-    assert.match(summary, /1,200 works of 1,198 .*: 2 of the landed works are not counted any more$/);
+    assert.match(
+        summary,
+        /1,200 works of 1,198: 2 of the landed works are not counted any more; the service has no longer \/works\/OL10001W, \/works\/OL10002W\n/,
+    );
+});
+
+const shelves = (...works: [number, ...string[]][]) =>
+    catalogueOf([
+        ...works.map(([n, ...subject]) => ({ key: `/works/OL${n}W`, title: `${n}`, subject, author_key: [`OL${n}A`] })),
+        ...works.map(([n]) => ({ key: `/authors/OL${n}A`, type: { key: "/type/author" as const }, name: `${n}` })),
+    ]);
+const standings = "select subject, status, num_found, works_landed from openlibrary.extract_subjects order by subject";
+
+test("lands several subjects in one run, and a work of two of them once", async () => {
+    const scene = await setScene(
+        shelves([1, "Tides"], [2, "Tides", "Moons!"], [3, "Moons!"], [4, "TIDES?", "Stars"], [5, "Stars"], [6, "Suns"]),
+    );
+    const { status, summary } = await scene.extract({ subjects: ["tides", "moons!", "stars"] });
+    assert.is(status, "complete");
+    assert.match(
+        summary,
+        /^extract tides: complete: 3 works of 3\nextract moons!: complete: 2 works of 2\nextract stars: complete: 2 works of 2\nextract: complete: 5 works and 5 author documents in 10 requests, .*-tides$/,
+    );
+    assert.equal(await scene.rows(standings), [
+        { subject: "moons!", status: "complete", num_found: "2", works_landed: "2" },
+        { subject: "stars", status: "complete", num_found: "2", works_landed: "2" },
+        { subject: "tides", status: "complete", num_found: "3", works_landed: "3" },
+    ]);
+    const pages = "select subject, docs from openlibrary.search_pages where docs > 0 order by page_number";
+    assert.equal(await scene.rows(pages), [
+        { subject: "tides", docs: 3 },
+        { subject: "moons!", docs: 1 },
+        { subject: "stars", docs: 1 },
+    ]);
+});
+
+test("lands a work twice rather than not at all when the service can't leave subjects out", async () => {
+    const scene = await setScene(shelves([1, "Tides"], [2, "Tides", "Moons"], [3, "Moons"]), (request) => {
+        request.query.set("q", query(request, "q").replace(/ AND NOT .*/, ""));
+        return undefined;
+    });
+    const { status } = await scene.extract({ subjects: ["tides", "moons"] });
+    assert.is(status, "complete");
+    assert.equal(
+        (await scene.rows(standings)).map(({ works_landed }) => works_landed),
+        ["2", "2"],
+    );
+});
+
+test("asks for all works of a subject when the one before it has not landed whole", async () => {
+    const scene = await setScene(shelves([1, "Tides"], [2, "Tides", "Moons"], [3, "Tides", "Moons"], [4, "Moons"]));
+    const { status, isStopped } = await scene.extract({ subjects: ["tides", "moons"], maxWorks: 2 });
+    assert.equal([status, isStopped], ["partial", true]);
+    assert.not(scene.standIn.requests.some(({ path }) => path.includes("NOT")));
+    assert.equal(
+        (await scene.rows(standings)).map(({ works_landed }) => works_landed),
+        ["2", "3"],
+    );
+});
+
+test("lands the other subjects of a run when one fails, and goes on with that one", async () => {
+    let isBad = true;
+    const scene = await setScene(shelves([1, "Tides"], [2, "Moons"]), (request) =>
+        isBad && asksForWorks(request) && query(request, "q").includes("tides") ? html(500) : undefined,
+    );
+    const run = scene.extract({ subjects: ["tides", "moons"] });
+    await failsWith(
+        run,
+        /^extract tides: 500 Internal Server Error after 5 tries: .*0 of 1 works are landed; run again to go on\.$/,
+    );
+    const error: unknown = await run.catch((thrown) => thrown);
+    assert.ok(error instanceof FailedExtraction);
+    assert.is(error.summary, "extract moons: complete: 1 works of 1");
+    assert.equal(
+        (await scene.rows(standings)).map(({ status }) => status),
+        ["complete", "failed"],
+    );
+    isBad = false;
+    assert.is((await scene.extract({ subjects: ["moons", "tides"] })).status, "complete");
+    assert.equal(await scene.rows("select count(*) as runs from openlibrary.extract_runs"), [{ runs: "1" }]);
 });
 
 test("is interrupted with what it has landed, and goes on from there", async () => {

@@ -40,8 +40,8 @@ export interface Scene {
     readonly landing: string;
     /** What was said about the extractions so far. */
     readonly said: () => string;
-    /** Extracts "science_fiction" in this process, as fast as it goes and with a backoff of milliseconds. */
-    extract(options?: Partial<ExtractOptions & { readonly subject: string }>): Promise<Extraction>;
+    /** Extracts "science_fiction" or other subjects in this process, as fast as it goes and with a backoff of milliseconds. */
+    extract(options?: Partial<ExtractOptions & { readonly subjects: readonly string[] }>): Promise<Extraction>;
     /** Extracts at the command line, in a process of its own. */
     cli(...args: string[]): Cli;
     /** Rows of the landing file; its tables are in the schema "openlibrary". */
@@ -67,7 +67,7 @@ export async function setScene(content: Catalogue | number, intercept?: Intercep
         standIn,
         landing,
         said: () => sink.text,
-        extract: ({ subject = "science_fiction", ...options } = {}) => {
+        extract: ({ subjects = ["science_fiction"], ...options } = {}) => {
             const progress = new Progress(sink);
             const client = new Client({
                 baseUrl: standIn.url,
@@ -76,7 +76,7 @@ export async function setScene(content: Catalogue | number, intercept?: Intercep
                 say: (line) => progress.say(line),
                 ...(options.signal && { signal: options.signal }),
             });
-            return extract(subject, { landing, baseUrl: standIn.url, client, progress, ...options });
+            return extract(subjects, { landing, baseUrl: standIn.url, client, progress, ...options });
         },
         cli: (...args) => runCli("--project-dir", folder, "--pace", "off", ...args),
         rows: (sql) => readRows(landing, sql),

@@ -3,7 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { loadSpools } from "../../extract/landing.ts";
-import { readSpool, Spool, type SpoolRecord, spoolFolder, type Totals, waitingSpools } from "../../extract/spool.ts";
+import {
+    readSpool,
+    Spool,
+    type SpoolRecord,
+    type SubjectRow,
+    spoolFolder,
+    type Totals,
+    waitingSpools,
+} from "../../extract/spool.ts";
 import { suite } from "../suite.ts";
 import { failsWith, readRows } from "./scene.ts";
 
@@ -11,30 +19,32 @@ const test = suite("spool");
 
 const runId = "20260101T000000Z-baking";
 const totals: Totals = {
-    num_found: 2,
     works_landed: 2,
     authors_wanted: 0,
     authors_landed: 0,
+    authors_reused: 0,
     pages_landed: 1,
     rows_quarantined: 1,
     requests: 1,
 };
+const standing: SubjectRow = { subject: "baking", status: "failed", message: null, num_found: 2, works_landed: 2 };
 const start: SpoolRecord = {
     kind: "run",
     row: {
         run_id: runId,
-        subject: "baking",
         base_url: "http://x",
         max_works: null,
         started_at: "2026-01-01T00:00:00.250Z",
     },
-    totals: { ...totals, num_found: null, works_landed: 0, pages_landed: 0, rows_quarantined: 0, requests: 0 },
+    subjects: [{ ...standing, num_found: null, works_landed: 0 }],
+    totals: { ...totals, works_landed: 0, pages_landed: 0, rows_quarantined: 0, requests: 0 },
 };
 const page: SpoolRecord = {
     kind: "search_pages",
     row: {
         run_id: runId,
         page_number: 1,
+        subject: "baking",
         url: "http://x/search.json",
         parameters: "{}",
         http_status: 200,
@@ -45,6 +55,7 @@ const page: SpoolRecord = {
         body: '{"title":"\\ud83d \\u0000 \u2028 „星“"}\r\n',
     },
     misfits: [{ position: 1, reason: "because", body: "{}" }],
+    standing,
     totals,
 };
 
@@ -110,20 +121,23 @@ test("loads a spool without an end as a failed run, byte for byte", () =>
         const [run] = await readRows(landing, "select * exclude (ended_at) from openlibrary.extract_runs");
         assert.equal(run, {
             run_id: runId,
-            subject: "baking",
+            source: "api",
             base_url: "http://x",
             status: "failed",
             message: "the process ended before the run did",
             max_works: null,
-            num_found: "2",
             works_landed: "2",
             authors_wanted: "0",
             authors_landed: "0",
+            authors_reused: "0",
             pages_landed: "1",
             rows_quarantined: "1",
             requests: "1",
             started_at: "2026-01-01 00:00:00.25",
         });
+        assert.equal(await readRows(landing, "from openlibrary.extract_subjects"), [
+            { run_id: runId, ...standing, num_found: "2", works_landed: "2" },
+        ]);
         assert.equal(await readRows(landing, "from openlibrary.search_pages"), [
             { ...page.row, num_found: "2", fetched_at: "2026-01-01 00:00:01.5" },
         ]);
@@ -134,6 +148,7 @@ test("can be loaded twice", () =>
         const end: SpoolRecord = {
             kind: "end",
             row: { status: "complete", message: null, ended_at: "2026-01-01T00:01:00.000Z" },
+            subjects: [{ ...standing, status: "complete" }],
             totals,
         };
         const path = write(landing, start, page, end);

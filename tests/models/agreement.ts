@@ -12,7 +12,7 @@ export const grains: Readonly<Record<string, readonly string[]>> = {
     fct_author_year: ["subject", "author_key", "publish_year"],
     author_productivity: ["subject", "author_key"],
     subject_summary: ["subject"],
-    extract_coverage: ["run_id"],
+    extract_coverage: ["run_id", "subject"],
     data_quality: ["subject", "check_name"],
 };
 

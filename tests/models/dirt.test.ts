@@ -65,9 +65,9 @@ test("leaves what has no work's key to the quarantine, and reads an author's key
     const pages = [
         [{ key: 7 }, {}, { key: "/works/OL1W", title: "T", author_key: ["/authors/OL2A"], author_name: ["B"] }],
     ];
-    const run = { num_found: 1, works_landed: 1 };
+    const standing = { num_found: 1, works_landed: 1 };
     const [books, people] = await ask(
-        [{ pages, run }],
+        [{ pages, standing }],
         ["select work_key from dim_books", "select author_key from dim_authors"],
     );
     assert.equal(books, [{ work_key: "OL1W" }]);
@@ -124,9 +124,9 @@ test("tells Open Library's subject all from all subjects", async () => {
 
 test("says how many works are missing, and how many are not counted, apart", async () => {
     const pages = [["OL1W", "OL2W", "OL3W"].map((key) => ({ key: `/works/${key}`, title: key }))];
-    const run = { status: "partial", num_found: 1 };
+    const standing = { status: "partial", num_found: 1 };
     const [checks] = await ask(
-        [{ pages, run }],
+        [{ pages, standing }],
         ["select check_name, affected from data_quality where check_name like 'landing: works%' order by 1"],
     );
     assert.equal(checks, [

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { PipelineError } from "../../common/errors.ts";
-import { checkProject } from "../../runner/build.ts";
+import { checkProject } from "../../runner/check-project.ts";
 import { formatProblem, ProjectError } from "../../runner/problem.ts";
 import { suite } from "../suite.ts";
 import { copyProject } from "../warehouse.ts";
@@ -33,28 +33,28 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/intermediate/int_books.sql",
         replace: "newest.as_of_year,\n        element",
         by: "newest.as_of_year\n        element",
-        says: ['models/intermediate/int_books.sql:31:16  syntax error at or near "."'],
+        says: ['models/intermediate/int_books.sql:51:16  syntax error at or near "."'],
     },
     "a comma too many": {
         file: "models/intermediate/int_books.sql",
         replace: "        title,\n",
         by: "        title,,\n",
-        says: ['models/intermediate/int_books.sql:101:15  syntax error at or near ","'],
+        says: ['models/intermediate/int_books.sql:121:15  syntax error at or near ","'],
     },
     "a type that a join can't take": {
         file: "models/intermediate/int_author_records.sql",
         replace: "on records.run_id = runs.run_id",
-        by: "on extract(year from records.run_id) = runs.as_of_year",
+        by: "on extract(year from records.run_id) = runs.run_id",
         says: [
-            "models/intermediate/int_author_records.sql:17:24  no function matches the given name and argument types 'date_part(STRING_LITERAL, VARCHAR)'. You might need to add explicit type casts.",
+            "models/intermediate/int_author_records.sql:20:24  no function matches the given name and argument types 'date_part(STRING_LITERAL, VARCHAR)'. You might need to add explicit type casts.",
         ],
     },
     "a date that is joined on a number": {
         file: "models/intermediate/int_author_records.sql",
         replace: "on records.run_id = runs.run_id",
-        by: "on records.fetched_at = runs.as_of_year",
+        by: "on records.fetched_at = records.revision",
         says: [
-            'models/intermediate/int_author_records.sql:17:45  "as_of_year" is INTEGER, and can\'t become TIMESTAMP, with which it is compared',
+            'models/intermediate/int_author_records.sql:20:45  "revision" is BIGINT, and can\'t become TIMESTAMP, with which it is compared',
         ],
     },
     "a time and a number in one expression": {
@@ -62,14 +62,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "where publish_year between {{vars.min_year}} and as_of_year + 1",
         by: "where publish_year between {{vars.min_year}} and date '2026-01-01'",
         says: [
-            "models/intermediate/int_books.sql:49:24  cannot mix values of type INTEGER and DATE in BETWEEN clause - an explicit cast is required",
+            "models/intermediate/int_books.sql:69:24  cannot mix values of type INTEGER and DATE in BETWEEN clause - an explicit cast is required",
         ],
     },
     "a mistake inside an incremental section": {
         file: "models/intermediate/int_books.sql",
         replace: "        title,\n",
         by: "        title,\n        {{#incremental}}titel,{{/incremental}}\n",
-        says: ['models/intermediate/int_books.sql:102:25  unknown column "titel". Did you mean "title"?'],
+        says: ['models/intermediate/int_books.sql:122:25  unknown column "titel". Did you mean "title"?'],
     },
     "an incremental section that gives another column": {
         file: "models/intermediate/int_books.sql",
@@ -84,27 +84,27 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "        title,\n",
         by: "        title,\n        (select count(*) from {{this}}) as n,\n",
         says: [
-            'models/intermediate/int_books.sql:102:31  "this" means nothing in a first run: write it inside {{#incremental}}...{{/incremental}}',
+            'models/intermediate/int_books.sql:122:31  "this" means nothing in a first run: write it inside {{#incremental}}...{{/incremental}}',
         ],
     },
     "a field that a document has not": {
         file: "models/staging/stg_search_docs.sql",
         replace: "nullif(doc.title, '__None__')",
         by: "nullif(doc.titel, '__None__')",
-        says: ['models/staging/stg_search_docs.sql:44:20  unknown field "titel". Did you mean "title"?'],
+        says: ['models/staging/stg_search_docs.sql:47:20  unknown field "titel". Did you mean "title"?'],
     },
     "a ref without a name": {
         file: "models/intermediate/int_author_records.sql",
         replace: "{{ref.stg_authors}}",
         by: "{{ref.}}",
-        says: ['models/intermediate/int_author_records.sql:6:19  "ref." names no ref: write {{ref.<model>}}'],
+        says: ['models/intermediate/int_author_records.sql:9:19  "ref." names no ref: write {{ref.<model>}}'],
     },
     "a misspelt ref": {
         file: "models/intermediate/int_author_records.sql",
         replace: "{{ref.stg_authors}}",
         by: "{{ref.stg_autors}}",
         says: [
-            'models/intermediate/int_author_records.sql:6:19  unknown ref "stg_autors". Did you mean "stg_authors"?',
+            'models/intermediate/int_author_records.sql:9:19  unknown ref "stg_autors". Did you mean "stg_authors"?',
         ],
     },
     "a misspelt source": {
@@ -119,7 +119,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/intermediate/int_books.sql",
         replace: "{{vars.min_year}}",
         by: "{{vars.min_years}}",
-        says: ['models/intermediate/int_books.sql:49:32  unknown var "min_years". Did you mean "min_year"?'],
+        says: ['models/intermediate/int_books.sql:69:32  unknown var "min_years". Did you mean "min_year"?'],
     },
     "a misspelt macro": {
         file: "models/staging/stg_work_isbns.sql",
@@ -153,10 +153,10 @@ const mutations: Readonly<Record<string, Mutation>> = {
     },
     "an aggregate without group by": {
         file: "models/intermediate/int_current_runs.sql",
-        replace: "    from {{ref.stg_works}}\n    group by run_id\n",
-        by: "    from {{ref.stg_works}}\n",
+        replace: "    from {{ref.int_run_works}}\n    group by run_id, subject\n",
+        by: "    from {{ref.int_run_works}}\n",
         says: [
-            'models/intermediate/int_current_runs.sql:7:9  column "run_id" must appear in the GROUP BY clause or must be part of an aggregate function. Either add it to the GROUP BY list, or use "ANY_VALUE(run_id)" if the exact value of "run_id" is not important.',
+            'models/intermediate/int_current_runs.sql:11:9  column "run_id" must appear in the GROUP BY clause or must be part of an aggregate function. Either add it to the GROUP BY list, or use "ANY_VALUE(run_id)" if the exact value of "run_id" is not important.',
         ],
     },
     "a column that is not grouped by": {
@@ -210,7 +210,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "{name: times_listed,",
         by: "{name: time_listed,",
         says: [
-            'models/staging/_models.yml:68:16  "stg_work_authors" has no column "time_listed". Did you mean "times_listed"?',
+            'models/staging/_models.yml:86:16  "stg_work_authors" has no column "time_listed". Did you mean "times_listed"?',
         ],
     },
     "a unique_key that is not there": {
@@ -218,7 +218,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "config: {unique_key: [run_id, work_key, author_key]}",
         by: "config: {unique_key: [run_id, work_key, autor_key]}",
         says: [
-            'models/staging/_models.yml:60:14  unique_key names a column "autor_key" that "stg_work_authors" has not. Did you mean "author_key"?',
+            'models/staging/_models.yml:78:14  unique_key names a column "autor_key" that "stg_work_authors" has not. Did you mean "author_key"?',
         ],
     },
     "a mistake in a macro": {
@@ -289,7 +289,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/intermediate/int_subject_works.sql",
         replace: "select subject, work_key from everything",
         by: "select subject from everything",
-        says: ["models/intermediate/int_subject_works.sql:28:12  this branch of the union has 1 column, another 2"],
+        says: ["models/intermediate/int_subject_works.sql:36:12  this branch of the union has 1 column, another 2"],
     },
     "a union of different widths, further down": {
         file: "models/intermediate/int_author_names.sql",
@@ -419,9 +419,9 @@ const mutations: Readonly<Record<string, Mutation>> = {
     },
     "two columns of one name": {
         file: "models/staging/stg_quarantine.sql",
-        replace: "        body,\n",
-        by: "        body,\n        run_id as reason,\n",
-        says: ['models/staging/stg_quarantine.sql:13:9  there are two columns "reason": name one of them otherwise'],
+        replace: "        misfits.body,\n",
+        by: "        misfits.body,\n        misfits.run_id as reason,\n",
+        says: ['models/staging/stg_quarantine.sql:18:9  there are two columns "reason": name one of them otherwise'],
     },
     "two models of one name": {
         file: "models/marts/stg_works.sql",
@@ -434,13 +434,13 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_models.yml",
         replace: "    config: {unique_key: [run_id, work_key, isbn]}",
         by: "    config: {uniqe_key: [run_id, work_key, isbn]}",
-        says: ['models/staging/_models.yml:82:14  unknown key "uniqe_key". Did you mean "unique_key"?'],
+        says: ['models/staging/_models.yml:100:14  unknown key "uniqe_key". Did you mean "unique_key"?'],
     },
     "YAML that is indented wrongly": {
         file: "models/staging/_sources.yml",
         replace: "      - name: author_pages\n        description",
         by: "      - name: author_pages\n       description",
-        says: ["models/staging/_sources.yml:45:1  sequence item without - indicator"],
+        says: ["models/staging/_sources.yml:63:1  sequence item without - indicator"],
     },
     "a test that is not there": {
         file: "models/staging/_models.yml",
@@ -452,14 +452,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_models.yml",
         replace: "accepted_values: {values: [author, redirect, delete], severity: warn}",
         by: "accepted_values: {severity: warn}",
-        says: ['models/staging/_models.yml:102:13  test "accepted_values" needs an argument "values"'],
+        says: ['models/staging/_models.yml:120:13  test "accepted_values" needs an argument "values"'],
     },
     "a test with a misspelt argument": {
         file: "models/staging/_models.yml",
         replace: "accepted_values: {values: [author, redirect, delete], severity: warn}",
         by: "accepted_values: {value: [author, redirect, delete], severity: warn}",
         says: [
-            'models/staging/_models.yml:102:13  test "accepted_values" has no argument "value". Did you mean "values"?',
+            'models/staging/_models.yml:120:13  test "accepted_values" has no argument "value". Did you mean "values"?',
         ],
     },
     "accepted values of a column that is not there": {
@@ -467,7 +467,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "      - name: record_type\n",
         by: "      - name: record_typ\n",
         says: [
-            'models/staging/_models.yml:99:15  "stg_authors" has no column "record_typ". Did you mean "record_type"?',
+            'models/staging/_models.yml:117:15  "stg_authors" has no column "record_typ". Did you mean "record_type"?',
         ],
     },
     "a relationship to a column that is not there": {
@@ -497,21 +497,21 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "severity: warn}",
         by: "warn_if: more than 10}",
         says: [
-            'models/staging/_models.yml:102:13  test "accepted_values_stg_authors_record_type_author_redirect_delete": warn_if is "more than 10"; expected a condition on a count, as in "> 10"',
+            'models/staging/_models.yml:120:13  test "accepted_values_stg_authors_record_type_author_redirect_delete": warn_if is "more than 10"; expected a condition on a count, as in "> 10"',
         ],
     },
     "a severity that is none": {
         file: "models/staging/_models.yml",
         replace: "severity: warn}",
         by: "severity: warning}",
-        says: ['models/staging/_models.yml:102:13  severity is "warning"; expected "error", "warn"'],
+        says: ['models/staging/_models.yml:120:13  severity is "warning"; expected "error", "warn"'],
     },
     "a unit test with a column that is not there": {
         file: "models/intermediate/_unit_tests.yml",
         replace: "- {author_key: A9, canonical_author_key: A1}",
         by: "- {author_key: A9, canonical_key: A1}",
         says: [
-            'models/intermediate/_unit_tests.yml:67:13  unit test "an_author_under_two_keys_is_credited_once": "author_aliases" has no column "canonical_key". Columns at hand: author_key, canonical_author_key, note',
+            'models/intermediate/_unit_tests.yml:83:13  unit test "an_author_under_two_keys_is_credited_once": "author_aliases" has no column "canonical_key". Columns at hand: author_key, canonical_author_key, note',
         ],
     },
     "a unit test that expects a column that is not there": {
@@ -519,7 +519,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- {work_key: b, publish_year: 1800, year_status: ok}",
         by: "- {work_key: b, publish_yer: 1800, year_status: ok}",
         says: [
-            'models/intermediate/_unit_tests.yml:54:11  unit test "the_outlier_rule_can_be_switched_off": "int_books" has no column "publish_yer". Did you mean "publish_year"?',
+            'models/intermediate/_unit_tests.yml:70:11  unit test "the_outlier_rule_can_be_switched_off": "int_books" has no column "publish_yer". Did you mean "publish_year"?',
         ],
     },
     "a unit test of a value that does not fit": {
@@ -527,7 +527,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- {work_key: b, publish_year: 1800, year_status: ok}",
         by: "- {work_key: b, publish_year: early, year_status: ok}",
         says: [
-            "models/intermediate/_unit_tests.yml:54:11  unit test \"the_outlier_rule_can_be_switched_off\": could not convert string 'early' to INT32",
+            "models/intermediate/_unit_tests.yml:70:11  unit test \"the_outlier_rule_can_be_switched_off\": could not convert string 'early' to INT32",
         ],
     },
     "a unit test that fails": {
@@ -543,7 +543,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- input: ref('author_aliases')",
         by: "- input: ref('author_alias')",
         says: [
-            'models/intermediate/_unit_tests.yml:65:16  unknown input "ref(\'author_alias\')". Did you mean "author_aliases"?',
+            'models/intermediate/_unit_tests.yml:81:16  unknown input "ref(\'author_alias\')". Did you mean "author_aliases"?',
         ],
     },
     "a unit test of an input that is not read": {
@@ -551,7 +551,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "- input: ref('author_aliases')",
         by: "- input: ref('author_kind_words')",
         says: [
-            'models/intermediate/_unit_tests.yml:65:16  unit test "an_author_under_two_keys_is_credited_once": "int_author_keys" does not read ref(\'author_kind_words\')',
+            'models/intermediate/_unit_tests.yml:81:16  unit test "an_author_under_two_keys_is_credited_once": "int_author_keys" does not read ref(\'author_kind_words\')',
         ],
     },
     "a seed row with too many fields": {
@@ -610,7 +610,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_models.yml",
         replace: "- name: stg_authors",
         by: "- name: stg_autors",
-        says: ['models/staging/_models.yml:89:11  model "stg_autors" has no file. Did you mean "stg_authors"?'],
+        says: ['models/staging/_models.yml:107:11  model "stg_autors" has no file. Did you mean "stg_authors"?'],
     },
     "settings of a folder that is not there": {
         file: "pipeline.config.ts",
@@ -644,14 +644,14 @@ const mutations: Readonly<Record<string, Mutation>> = {
         file: "models/staging/_sources.yml",
         replace: "{name: reason, data_type: varchar}",
         by: "{name: reasons, data_type: varchar}",
-        says: ['models/staging/stg_quarantine.sql:11:9  unknown column "reason". Did you mean "reasons"?'],
+        says: ['models/staging/stg_quarantine.sql:16:9  "misfits" has no column "reason".'],
     },
     "a freshness by a column that is not there": {
         file: "models/staging/_sources.yml",
         replace: "loaded_at_field: fetched_at",
         by: "loaded_at_field: fetchd_at",
         says: [
-            'models/staging/_sources.yml:31:9  loaded_at_field of "openlibrary.search_pages": unknown column "fetchd_at". Did you mean "fetched_at"?',
+            'models/staging/_sources.yml:48:9  loaded_at_field of "openlibrary.search_pages": unknown column "fetchd_at". Did you mean "fetched_at"?',
         ],
     },
     "a freshness in a period that is none": {
@@ -659,7 +659,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "period: day",
         by: "period: days",
         says: [
-            'models/staging/_sources.yml:32:44  sources.0.tables.1.freshness.warn_after.period is "days"; expected "minute", "hour", "day"',
+            'models/staging/_sources.yml:49:44  sources.0.tables.2.freshness.warn_after.period is "days"; expected "minute", "hour", "day"',
         ],
     },
     "a source type that is none": {
@@ -667,7 +667,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "{name: reason, data_type: varchar}",
         by: "{name: reason, data_type: varchr}",
         says: [
-            'models/staging/_sources.yml:67:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
+            'models/staging/_sources.yml:85:20  source "openlibrary.quarantine": unknown type "varchr". Did you mean "varchar"?',
         ],
     },
 };

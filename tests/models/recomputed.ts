@@ -1,6 +1,7 @@
 // The marts once more, from the raw landed answers and the definitions in the models' descriptions, without any SQL.
 import { type ColumnTable, escape as computed, desc, op, table } from "arquero";
 import * as v from "valibot";
+import { keyOfLabel } from "../../extract/subject-key.ts";
 import type { LandingRows, Row } from "../warehouse.ts";
 
 /** What a person may set: the seeds, and the vars of pipeline.config.ts. */
@@ -58,6 +59,10 @@ const doc = v.object({
     series_position: texts,
 });
 type Doc = v.InferOutput<typeof doc>;
+const labelled = v.pipe(
+    v.object({ subject: v.optional(v.nullable(v.array(v.string())), null) }),
+    v.transform(({ subject }) => ({ labels: subject ?? [] })),
+);
 const searchBody = v.object({ docs: v.array(v.unknown()) });
 
 const authorDocument = v.object({
@@ -74,18 +79,28 @@ const batchBody = v.object({ result: v.record(v.string(), v.unknown()) });
 
 /** Every mart by its name, with the columns that are recomputed. */
 export function recompute(landing: LandingRows, settings: Settings): Marts {
-    const runs = tableOf(runColumns, landing.extract_runs);
-    const docs = tableOf([...pageColumns, "work_key", ...Object.keys(doc.entries)], documentRows(landing.search_pages));
+    const runs = tableOf(subjectColumns, landing.extract_subjects)
+        .rename({ status: "subject_status", message: "subject_message", works_landed: "subject_works" })
+        .join(tableOf(runColumns, landing.extract_runs), "run_id")
+        .rename({ source: "extract_source", status: "run_status", message: "run_message" })
+        .rename({ subject_status: "status", subject_message: "message" });
+    const docs = tableOf(
+        [...pageColumns, "page_subject", "labels", "work_key", ...Object.keys(doc.entries)],
+        documentRows(landing.search_pages),
+    );
+    const runWorks = runWorksOf(runs, docs);
     const works = docs.orderby(desc("page_number"), desc("row_position")).dedupe("run_id", "work_key").unorder();
     const records = tableOf(
         [...pageColumns, "author_key", "record_type", "redirect", ...Object.keys(authorDocument.entries)],
         recordRows(landing.author_pages),
     );
 
-    const current = currentRuns(runs, works);
-    const currentWorks = works.join(current, "run_id");
-    const books = withYears(newest(currentWorks, "work_key"), settings.minYear ?? 1450);
-    const newestRecords = newest(records.join(current.select("run_id", "started_at"), "run_id"), "author_key");
+    const current = currentRuns(runs, runWorks);
+    const currentWorks = runWorks.join(current, [["run_id", "subject"]]);
+    const started = current.select("run_id", "started_at").dedupe("run_id");
+    const landed = works.semijoin(currentWorks, [["run_id", "work_key"]]).join(started, "run_id");
+    const books = withYears(newest(landed, "work_key"), settings.minYear ?? 1450);
+    const newestRecords = newest(records.join(started, "run_id"), "author_key");
     const keyOf = resolution(newestRecords, settings.aliases ?? { OL990000071A: "OL990000070A" });
     const resolved = (rows: ColumnTable): ColumnTable =>
         tableOf(["work_key", "landed_key", "landed_name", "author_position"], creditRows(rows)).derive({
@@ -110,7 +125,7 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
     const dimBooks = booksOf(books, credits);
     const authorYears = authorYearsOf(subjectWorks, dimBooks, credits);
     const inSubject: InSubject = { subjects, subjectWorks, dimBooks, dimAuthors, credits, authorYears };
-    const coverage = coverageOf(runs, { docs, works, records, current });
+    const coverage = coverageOf(runs, { docs, runWorks, records, current });
     return {
         dim_authors: dimAuthors,
         dim_books: dimBooks,
@@ -126,9 +141,10 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
 
 const pageColumns = ["run_id", "page_number", "row_position", "page_url", "fetched_at"];
 const runColumns = [
-    ...["run_id", "subject", "base_url", "status", "message", "max_works", "num_found", "works_landed"],
-    ...["authors_wanted", "authors_landed", "pages_landed", "rows_quarantined", "requests", "started_at", "ended_at"],
+    ...["run_id", "source", "base_url", "status", "message", "max_works", "works_landed", "authors_wanted"],
+    ...["authors_landed", "authors_reused", "pages_landed", "rows_quarantined", "requests", "started_at", "ended_at"],
 ];
+const subjectColumns = ["run_id", "subject", "status", "message", "num_found", "works_landed"];
 
 /** A table that has its columns even when it has no rows. */
 function tableOf(columns: readonly string[], rows: readonly object[]): ColumnTable {
@@ -171,8 +187,9 @@ function documentRows(pages: readonly Row[]): object[] {
         return body.docs.flatMap((element, i) => {
             const read = v.safeParse(doc, element);
             if (!read.success) return [];
-            const { run_id, page_number, url, fetched_at } = page;
-            const work = { ...read.output, work_key: bare(read.output.key) };
+            const { run_id, page_number, url, fetched_at, subject: page_subject } = page;
+            const { labels } = v.parse(labelled, element);
+            const work = { ...read.output, labels, page_subject, work_key: bare(read.output.key) };
             return [{ ...work, run_id, page_number, row_position: i + 1, page_url: url, fetched_at }];
         });
     });
@@ -208,10 +225,25 @@ function recordRows(pages: readonly Row[]): object[] {
     });
 }
 
+/** Which works each run has of each of its subjects: those on a page of the subject, and those with its label. */
+function runWorksOf(runs: ColumnTable, docs: ColumnTable): ColumnTable {
+    return docs
+        .select("run_id", "work_key", "page_subject", "labels")
+        .join(runs.select("run_id", "subject"), "run_id")
+        .filter(
+            computed(
+                (d: { page_subject: string; labels: readonly string[]; subject: string }) =>
+                    d.page_subject === d.subject || d.labels.some((label) => keyOfLabel(label) === d.subject),
+            ),
+        )
+        .select("run_id", "subject", "work_key")
+        .dedupe();
+}
+
 /** One run a subject of those that landed any work: the newest complete one, else the newest partial one, else the newest. */
-function currentRuns(runs: ColumnTable, works: ColumnTable): ColumnTable {
+function currentRuns(runs: ColumnTable, runWorks: ColumnTable): ColumnTable {
     return runs
-        .semijoin(works, "run_id")
+        .semijoin(runWorks, [["run_id", "subject"]])
         .derive({ is_complete: (d) => d.status === "complete", is_partial: (d) => d.status === "partial" })
         .orderby(desc("is_complete"), desc("is_partial"), desc("started_at"), desc("run_id"))
         .dedupe("subject")
@@ -540,35 +572,47 @@ function summary({ subjects, subjectWorks, dimBooks, credits, authorYears }: InS
 
 interface CoverageInputs {
     readonly docs: ColumnTable;
-    readonly works: ColumnTable;
+    readonly runWorks: ColumnTable;
     readonly records: ColumnTable;
     readonly current: ColumnTable;
 }
 
-function coverageOf(runs: ColumnTable, { docs, works, records, current }: CoverageInputs): ColumnTable {
-    const staged = works.groupby("run_id").rollup({ works_staged: () => op.count() });
-    const rows = docs.groupby("run_id").rollup({ rows: () => op.count() });
+function coverageOf(runs: ColumnTable, { docs, runWorks, records, current }: CoverageInputs): ColumnTable {
+    const staged = runWorks.groupby("run_id", "subject").rollup({ works_staged: () => op.count() });
+    const rows = docs
+        .rename({ page_subject: "subject" })
+        .groupby("run_id", "subject")
+        .rollup({ rows: () => op.count(), distinct_works: (d) => op.distinct(d.work_key) });
     const people = records
         .dedupe("run_id", "author_key")
         .groupby("run_id")
         .rollup({ author_records_staged: () => op.count() });
-    const chosen = current.select("run_id").derive({ is_chosen: () => true });
+    const chosen = current.select("run_id", "subject").derive({ is_chosen: () => true });
     return runs
-        .join_left(staged, "run_id")
-        .join_left(rows, "run_id")
+        .join_left(staged, [["run_id", "subject"]])
+        .join_left(rows, [["run_id", "subject"]])
         .join_left(people, "run_id")
-        .join_left(chosen, "run_id")
+        .join_left(chosen, [["run_id", "subject"]])
         .derive({
             works_staged: (d) => d.works_staged ?? 0,
             works_missing: (d) => (d.num_found === null ? null : d.num_found - (d.works_staged ?? 0)),
-            rows_repeated: (d) => (d.rows ?? 0) - (d.works_staged ?? 0),
+            rows_repeated: (d) => (d.rows ?? 0) - (d.distinct_works ?? 0),
             author_records_staged: (d) => d.author_records_staged ?? 0,
             is_current: (d) => d.is_chosen ?? false,
         })
         .select(
-            ...["run_id", "subject", "base_url", "status", "message", "max_works", "num_found", "works_staged"],
+            ...["run_id", "subject", "extract_source", "base_url", "status", "message", "run_status", "run_message"],
+            ...["max_works", "num_found", "works_staged"],
             ...["works_missing", "rows_repeated", "rows_quarantined", "authors_wanted", "authors_landed"],
-            ...["author_records_staged", "pages_landed", "requests", "is_current", "started_at", "ended_at"],
+            ...[
+                "authors_reused",
+                "author_records_staged",
+                "pages_landed",
+                "requests",
+                "is_current",
+                "started_at",
+                "ended_at",
+            ],
         );
 }
 
@@ -612,7 +656,11 @@ function quality(
             check(`work: ${name}`, hits.numRows(), works.numRows());
         const ofAuthors = (name: string, hits: ColumnTable): object =>
             check(`author: ${name}`, hits.numRows(), authorsOf.numRows());
-        const [run] = rowsOf(coverage.filter(computed((d: { run_id: string }) => d.run_id === run_id)));
+        const [run] = rowsOf(
+            coverage.filter(
+                computed((d: { run_id: string; subject: string }) => d.run_id === run_id && d.subject === subject),
+            ),
+        );
         return [
             ofWorks(
                 "no title",

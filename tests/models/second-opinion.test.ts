@@ -89,7 +89,7 @@ test("of complete, partial and failed extractions both choose the same", async (
     await inWarehouse(async (warehouse) => {
         const book = work("OL1W", { first_publish_year: 1990, ...credit("OL1A") });
         const changed = work("OL1W", { first_publish_year: 1970, ...credit("OL1A", "OL2A") });
-        for (const [subject, startedAt, pages, run] of [
+        for (const [subject, startedAt, pages, standing] of [
             ["tides", "2023-03-01 10:00:00", [[book]], {}],
             ["tides", "2024-03-01 10:00:00", [[changed], [work("OL2W")]], { status: "partial", num_found: 9 }],
             ["moons", "2022-12-31 23:59:59", [[book, work("OL3W", { first_publish_year: 2023 })]], { num_found: 2 }],
@@ -98,7 +98,9 @@ test("of complete, partial and failed extractions both choose the same", async (
             ["stars", "2024-03-01 10:00:00", [[work("OL5W", credit("OL9A"))]], { status: "failed", num_found: 9 }],
             ["stars", "2025-03-01 10:00:00", [], { status: "failed", num_found: null }],
         ] as const) {
-            await warehouse.land(landingRows({ subject, startedAt, pages, run, authors: [author("OL1A")] }));
+            const run = "status" in standing ? { status: standing.status } : {};
+            const authors = [author("OL1A")];
+            await warehouse.land(landingRows({ subject, startedAt, pages, run, standing, authors }));
         }
         await warehouse.build();
         const { extract_coverage = [], dim_books = [] } = await agree(warehouse);

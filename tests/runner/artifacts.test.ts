@@ -100,6 +100,7 @@ interface Metadata {
 }
 interface Entry {
     readonly unique_id: string;
+    readonly resource_type: string;
     readonly fqn: readonly string[];
     readonly path: string;
     readonly original_file_path: string;
@@ -290,6 +291,38 @@ test("writes a manifest, run results and a catalog that are as dbt's schemas wan
     for (const list of [...Object.values(manifest.parent_map), ...Object.values(manifest.child_map)]) {
         for (const id of list) assert.ok(id in manifest.parent_map, `${id} is in the graph`);
     }
+    toy.close();
+});
+
+test("calls a snapshot by one id everywhere, as what dbt says it is", async () => {
+    const toy = await everything({
+        "models/_snapshots.yml": `snapshots:
+  - name: codes_over_time
+    relation: ref('codes')
+    config: {unique_key: n, strategy: check, check_cols: [label], hard_deletes: invalidate}
+    columns: [{name: n, data_tests: [not_null]}]
+`,
+        "models/now.sql": "select n from {{ref.codes_over_time}} where dbt_valid_to is null",
+    });
+    assert.ok((await toy.build()).ok, toy.said());
+    const id = "snapshot.toy.codes_over_time";
+    const { nodes, parent_map, child_map } = artifact(toy, "manifest");
+    const snapshot = of(nodes, id);
+    assert.is(snapshot.resource_type, "snapshot");
+    assert.is(snapshot.raw_code, "select * from {{ref.codes}}");
+    assert.is(snapshot.compiled_code, "select * from main.codes");
+    assert.is("access" in snapshot, false);
+    const { materialized, strategy, unique_key, check_cols, hard_deletes } = snapshot.config;
+    assert.equal(
+        [materialized, strategy, unique_key, check_cols, hard_deletes],
+        ["snapshot", "check", "n", ["label"], "invalidate"],
+    );
+    assert.equal(of(parent_map, id), ["seed.toy.codes"]);
+    assert.equal(of(parent_map, "model.toy.now"), [id]);
+    assert.ok(of(child_map, "seed.toy.codes").includes(id));
+    assert.is(of(nodes, "test.toy.not_null_codes_over_time_n").attached_node, id);
+    assert.is(resultOf(toy, "snapshot.codes_over_time").status, "success");
+    assert.ok("dbt_valid_from" in of(artifact(toy, "catalog").nodes, id).columns);
     toy.close();
 });
 

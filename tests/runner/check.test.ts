@@ -57,6 +57,9 @@ const chain = {
     "models/_models.yml": "models: [{name: c, columns: [{name: id, data_tests: [unique]}]}]",
 };
 
+/** What a check finds of a model and one that reads it. */
+const twoIds = ["a", "b"].map((name) => [name, [{ name: "id", type: "INTEGER" }]]);
+
 test("asks nothing of what is as it was", async () => {
     const toy = toyProject(chain);
     const checker = await kept(toy);
@@ -209,10 +212,7 @@ test("does not take a model that was wrong meanwhile for what it was before", as
     toy.write("models/a.sql", "select 1 as id");
     toy.write("models/_models.yml", "");
     toy.write("models/b.sql", "select id from {{ref.a}}");
-    assert.equal(await checker.check(), [
-        ["a", [{ name: "id", type: "INTEGER" }]],
-        ["b", [{ name: "id", type: "INTEGER" }]],
-    ]);
+    assert.equal(await checker.check(), twoIds);
     await checker.close();
     toy.close();
 });
@@ -237,10 +237,7 @@ test("does not take the table of a name in another case for its own", async () =
     rmSync(join(toy.folder, "models/A.sql"));
     toy.write("models/a.sql", "select 1 as id");
     toy.write("models/b.sql", "select id from {{ref.a}}");
-    assert.equal(await checker.check(), [
-        ["a", [{ name: "id", type: "INTEGER" }]],
-        ["b", [{ name: "id", type: "INTEGER" }]],
-    ]);
+    assert.equal(await checker.check(), twoIds);
     await checker.close();
     toy.close();
 });

@@ -479,6 +479,41 @@ test("tells a mistake of a run inside the section at its place", async () => {
     toy.close();
 });
 
+test("tells a mistake of a run into an empty table at its place in the SQL that ran", async () => {
+    const toy = toyProject({
+        "seeds/s.csv": "v\n",
+        "seeds/_seeds.yml": "seeds: [{name: s, config: {column_types: {v: varchar}}}]",
+        "models/m.sql": "select {{#incremental}}1 + {{/incremental}}cast(v as integer) as v from {{ref.s}}",
+        "models/_models.yml": "models: [{name: m, config: {materialized: incremental}}]",
+    });
+    assert.ok((await toy.build()).ok, toy.said());
+    toy.write("seeds/s.csv", "v\nx\n");
+    assert.not((await toy.build()).ok);
+    assert.match(toy.said(), /models\/m\.sql:1:44 {2}could not convert/);
+    toy.close();
+});
+
+test("finds the columns of a key in whatever case it names them", async () => {
+    const toy = toyProject({
+        "seeds/s.csv": "Id,v\n1,old\n2,old\n",
+        "models/m.sql": "select Id, v from {{ref.s}}",
+        "models/_models.yml":
+            "models: [{name: m, config: {materialized: incremental, unique_key: iD, incremental_strategy: merge}}]",
+    });
+    await toy.build();
+    toy.write("seeds/s.csv", "Id,v\n2,new\n3,new\n");
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await table(toy), [
+        ["1", "old"],
+        ["2", "new"],
+        ["3", "new"],
+    ]);
+    toy.write("seeds/s.csv", "Id,v\n2,x\n2,y\n");
+    assert.not((await toy.build()).ok);
+    assert.match(toy.said(), /2 rows have the unique_key Id=2/i);
+    toy.close();
+});
+
 // Incremental runs over batches end where one full build of everything ends: a key's newest version counts, rows come late,
 // twice, and again.
 const event = fc.tuple(fc.nat(5), fc.nat(6), fc.nat(3));

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { checkProject } from "../../runner/build.ts";
+import { checkProject } from "../../runner/check-project.ts";
 import { suite } from "../suite.ts";
 import { toyProject } from "./toy.ts";
 

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { PipelineError } from "../../common/errors.ts";
-import { checkProject, type Outcome } from "../../runner/build.ts";
+import type { Outcome } from "../../runner/build.ts";
+import { checkProject } from "../../runner/check-project.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, readRows, toyProject } from "./toy.ts";
 

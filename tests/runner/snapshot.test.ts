@@ -309,6 +309,21 @@ test("takes no time for updated_at that is none", async () => {
     toy.close();
 });
 
+test("sees that a row which came back has changed, by the time that the row says", async () => {
+    const toy = history("1,a,2024-01-01\n", `${byTime}, hard_deletes: invalidate`);
+    await toy.build();
+    await then(toy, "");
+    await then(toy, "1,a,2024-01-02\n");
+    // Long before it was seen to be back.
+    await then(toy, "1,b,2024-01-03\n");
+    assert.equal(await versions(toy), [
+        [1, "a", true],
+        [1, "a", true],
+        [1, "b", false],
+    ]);
+    toy.close();
+});
+
 // Whatever comes and goes: at most one version of a key is in force, and those in force are what the relation has.
 for (const config of [
     `${byTime}, hard_deletes: invalidate`,

@@ -61,3 +61,15 @@ export async function makeDatabase(path: string, sql: string): Promise<void> {
     connection.closeSync();
     instance.closeSync();
 }
+
+/** Collects what a command prints: its result, and what it notes. */
+export function listener(): {
+    out: (text: string) => void;
+    note: (text: string) => void;
+    said: string[];
+    noted: string[];
+} {
+    const said: string[] = [];
+    const noted: string[] = [];
+    return { out: (text) => void said.push(text), note: (text) => void noted.push(text), said, noted };
+}

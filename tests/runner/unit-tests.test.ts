@@ -31,7 +31,7 @@ ${unitTest}`,
     });
     try {
         const silent = { out: () => undefined, note: () => undefined };
-        const { checkProject } = await import("../../runner/build.ts");
+        const { checkProject } = await import("../../runner/check-project.ts");
         return await checkProject({ projectDir: toy.folder }, silent).then(
             () => "passes",
             (error: Error) => error.message,

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { parse as parseYaml, stringify } from "yaml";
-import { checkProject } from "../../../runner/build.ts";
+import { checkProject } from "../../../runner/check-project.ts";
 import { type RecordOptions, record } from "../../../runner/commands/record.ts";
 import { suite } from "../../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "../toy.ts";

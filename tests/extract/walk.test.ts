@@ -1,6 +1,7 @@
+import { setTimeout as wait } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { catalogueOf } from "../../demo/catalogue-file.ts";
 import type { Answer, StandInRequest } from "../../demo/server.ts";
-import { subjectKey } from "../../extract/search.ts";
 import { suite } from "../suite.ts";
 import {
     asksForRange,
@@ -13,23 +14,11 @@ import {
     query,
     type Scene,
     setScene,
+    shelf,
 } from "./scene.ts";
 
-const test = suite("search");
+const test = suite("walk");
 test.after(cleanUp);
-
-test("finds the key of a subject as a person types it", () => {
-    assert.is(subjectKey(" Science Fiction "), "science_fiction");
-    assert.is(subjectKey("Fiction, general"), "fiction_general");
-    assert.is(subjectKey("fiction / thrillers"), "fiction__thrillers");
-    assert.is(subjectKey("Children's stories (juvenile)"), "children's_stories_(juvenile)");
-    assert.is(subjectKey("Научная фантастика"), "научная_фантастика");
-});
-
-test("refuses what is not a plain subject", () => {
-    assert.throws(() => subjectKey("place:London"), /"place:London" is not a plain subject/);
-    assert.throws(() => subjectKey(" ?/ "), /holds nothing that a subject's key is made of/);
-});
 
 test("asks for pages by the key after which they begin", async () => {
     const scene = await setScene(1_500);
@@ -60,7 +49,7 @@ for (const [how, spoil] of [
             offsets.filter((offset) => offset !== null),
             ["1000", "2000"],
         );
-        const [run] = await scene.rows("select message from openlibrary.extract_runs");
+        const [run] = await scene.rows("select message from openlibrary.extract_subjects");
         assert.match(String(run?.message), /range of keys.*; the rest was asked for by offset$/);
         assert.match(scene.said(), /the rest was asked for by offset/);
     });
@@ -148,7 +137,70 @@ test("lands a page with a work that does not fit, and the work in quarantine as 
     );
     assert.is(JSON.parse(String(rows[0]?.body)).key, "/works/OL10004W");
     const [run] = await scene.rows("select rows_quarantined, works_landed from openlibrary.extract_runs");
-    assert.equal(run, { rows_quarantined: "8", works_landed: "29" });
+    assert.equal(run, { rows_quarantined: "12", works_landed: "29" });
+});
+
+test("walks a subject of many pages in nine key ranges, three at once", async () => {
+    const keys = Array.from({ length: 300 }, (_, n) => `/works/OL${(n * 7919) % 100_000}W`);
+    const works = keys.map((key) => ({ key, title: key, subject: ["Science fiction"] }));
+    let atOnce = 0;
+    let most = 0;
+    const scene = await setScene(catalogueOf(works), async (request) => {
+        if (!asksForWorks(request)) return undefined;
+        most = Math.max(most, ++atOnce);
+        await wait(10);
+        atOnce--;
+        return undefined;
+    });
+    const { status, runId } = await scene.extract({ pageSize: 20 });
+    assert.is(status, "complete");
+    assert.is((await contentOf(scene, runId)).works.length, 300);
+    const ranges = asked(scene).map((url) => url.searchParams.get("q")?.replace(/.*?( AND |$)/, ""));
+    assert.ok(ranges.includes('key:{* TO "/works/OL2"]') && ranges.includes('key:{"/works/OL9" TO *}'));
+    assert.is(most, 3);
+});
+
+test("goes on with a subject that was walked in ranges where each of them stopped", async () => {
+    let left = 12;
+    const works = shelf(300);
+    const scene = await setScene(catalogueOf(works), (request) =>
+        asksForWorks(request) && left-- <= 0 ? html(403) : undefined,
+    );
+    await failsWith(scene.extract({ pageSize: 20 }), /403 Forbidden/);
+    const before = Number((await scene.rows("select works_landed from openlibrary.extract_runs"))[0]?.works_landed);
+    assert.ok(before >= 100 && before < 300, `${before} works`);
+    left = 1000;
+    const { status, runId } = await scene.extract({ pageSize: 20 });
+    assert.is(status, "complete");
+    assert.is((await contentOf(scene, runId)).works.length, 300);
+    const pages = "select sum(docs) as docs from openlibrary.search_pages";
+    assert.equal(await scene.rows(pages), [{ docs: "300" }]);
+});
+
+test("looks for works that came behind the walk's back by counting between landed keys", async () => {
+    const late = [10_003.5, 11_700.5].map((n) => ({
+        key: `/works/OL${String(n).replace(".", "")}W`,
+        title: "Late",
+        subject: ["Science fiction"],
+    }));
+    const scene = await setScene(2_500, (request) => {
+        if (query(request, "q").includes("OL12000W")) scene.standIn.replace(catalogueOf([...late, ...shelf(2_500)]));
+        return undefined;
+    });
+    const { status, runId } = await scene.extract();
+    assert.is(status, "complete");
+    assert.is((await contentOf(scene, runId)).works.length, 2_502);
+    assert.not(asked(scene).some((url) => url.searchParams.has("offset")));
+    const pages = asked(scene).filter((url) => url.searchParams.get("limit") === "1000");
+    assert.ok(pages.length <= 5, `${pages.length} pages`);
+});
+
+test("asks for fewer works at once when the service fails on a whole page", async () => {
+    const scene = await setScene(150, (request) => (Number(query(request, "limit")) > 100 ? html(504) : undefined));
+    const { status } = await scene.extract();
+    assert.is(status, "complete");
+    const sql = "select docs from openlibrary.search_pages where docs > 0 order by page_number";
+    assert.equal(await scene.rows(sql), [{ docs: 100 }, { docs: 50 }]);
 });
 
 function asked(scene: Scene): URL[] {

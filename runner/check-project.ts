@@ -1,0 +1,111 @@
+import { type Checker, type Columns, check } from "./check.ts";
+import { type Compiled, compile } from "./compile.ts";
+import type { Column, Database } from "./duckdb.ts";
+import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
+import { type Graph, reach } from "./graph.ts";
+import { type Edge, traceLineage } from "./lineage.ts";
+import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
+import { macroTestsOf, runMacroTests } from "./macro-tests.ts";
+import type { Memory } from "./memory.ts";
+import type { Project } from "./nodes.ts";
+import { openSources } from "./open.ts";
+import { failOn } from "./problem.ts";
+import { runUnitTests } from "./unit-tests.ts";
+
+/** A selection of a project, compiled. */
+export interface Selected {
+    readonly project: Project;
+    readonly graph: Graph;
+    readonly compiled: Compiled;
+    readonly names: ReadonlySet<string>;
+}
+
+/**
+ * Compiles and checks what a selection takes, without touching the target's files.
+ * @throws ProjectError with every mistake that a step finds.
+ */
+export async function checkProject(options: ProjectOptions, output: Output): Promise<Selected> {
+    const { project, graph } = await loadProject(options);
+    const compiled = compile(project, graph);
+    const names = await selectNodes(project, graph, { options, compiled, kinds: ["seed", "model", "test"], output });
+    const selected = { project, graph, compiled, names };
+    const database = await openSources(project, { onWait: output.note });
+    try {
+        await checkAndTest(database, selected);
+    } finally {
+        database.close();
+    }
+    return selected;
+}
+
+/** What a check goes by, and, where it was made, the lineage that comes out of it. */
+export interface Checked {
+    /** False where just this was found sound before. */
+    readonly isAnew: boolean;
+    readonly content: string;
+    readonly edges?: readonly Edge[];
+    /** The models whose lineage it is or would be, with the fingerprints of what they are made of. */
+    readonly traced: ReadonlyMap<string, string>;
+    /** How many unit tests, of models and macros, belong to it. */
+    readonly unitTests: number;
+}
+
+interface CheckOnceOptions {
+    readonly memory: Memory;
+    readonly engine: string;
+    readonly kept: ReadonlyMap<string, readonly Column[]>;
+    readonly checker?: Checker | undefined;
+}
+
+/** Checks what is selected, unless just this was found sound before and its lineage is the one that is written down. */
+export async function checkOnce(
+    database: Database,
+    selected: Selected,
+    { memory, engine, kept, checker }: CheckOnceOptions,
+): Promise<Checked> {
+    const { project, graph, compiled, names } = selected;
+    const inputs = inputsOf(project, graph, { compiled, engine });
+    const macroTests = macroTestsOf(project, names);
+    const content = checkedContent(project, graph, { inputs, names, kept, macroTests });
+    const traced = new Map(
+        tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
+    );
+    const isTraced = [...traced].every(([name, made]) => memory.traced.get(name) === made);
+    const unitTests = unitTestsOf(selected).length + macroTests.length;
+    if (isTraced && memory.checked.has(content)) {
+        // One that is kept is to know the project before it changes.
+        await checker?.check(project, { graph, compiled, names, kept });
+        return { isAnew: false, content, traced, unitTests };
+    }
+    const columns = await checkAndTest(database, selected, { kept, checker });
+    const edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
+    return { isAnew: true, content, traced, unitTests, edges };
+}
+
+/** Binds what is selected, then runs the unit tests of its macros and models. @throws ProjectError */
+async function checkAndTest(
+    database: Database,
+    selected: Selected,
+    { kept, checker }: Partial<Pick<CheckOnceOptions, "kept" | "checker">> = {},
+): Promise<Columns> {
+    const { project, graph, compiled, names } = selected;
+    const what = { graph, compiled, names, ...(kept === undefined ? {} : { kept }) };
+    const columns = await (checker === undefined ? check(database, project, what) : checker.check(project, what));
+    failOn([
+        ...(await runMacroTests(database, project, macroTestsOf(project, names))),
+        ...(await runUnitTests(database, project, { graph, columns, tests: unitTestsOf(selected) })),
+    ]);
+    return columns;
+}
+
+function unitTestsOf({ project, names }: Selected): Project["unitTests"] {
+    return project.unitTests.filter((test) => names.has(test.model));
+}
+
+/** The models that are selected, and the ephemeral ones that are written into them. */
+function tracedModels(project: Project, graph: Graph, names: ReadonlySet<string>): readonly string[] {
+    return [...reach(graph.parents, names)].filter((name) => {
+        const node = project.nodes.get(name);
+        return node?.kind === "model" && (names.has(name) || node.materialized === "ephemeral");
+    });
+}
