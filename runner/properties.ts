@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
+import { type Document, isMap, type Node, parseDocument, visit, type YAMLParseError } from "yaml";
 import { modelConfigEntries, tagList, type Var } from "./config.ts";
 import { csvObjects } from "./csv.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
@@ -418,6 +418,17 @@ const nothing: Properties = {
     tests: [],
 };
 
+/** A number of more digits than JavaScript's have stays the text that it is: SQL knows it whole. */
+function keepDigits(document: Document): void {
+    visit(document, {
+        Scalar: (_, scalar) => {
+            const text = typeof scalar.value === "number" ? (scalar.source ?? "") : "";
+            const digits = /^[-+]?([\d.]+)/.exec(text)?.[1]?.replace(".", "").replace(/^0+/, "") ?? "";
+            if (digits.length > 15) scalar.value = text;
+        },
+    });
+}
+
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
     const document = parseDocument(file.text, { merge: true });
@@ -428,6 +439,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         problems.push({ message: text, at: { file, offset: pos[0] } });
         return nothing;
     }
+    keepDigits(document);
     const data: unknown = document.toJS();
     if (data === null || data === undefined) return nothing;
     const at = (path: Path, side: "key" | "value" = "value"): Position => {
