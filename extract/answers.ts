@@ -16,8 +16,8 @@ export interface WorksPage {
     readonly docs: number;
     /** In the order of the answer. */
     readonly works: readonly FoundWork[];
-    /** As author documents call them: "/authors/OL1A". */
-    readonly authors: readonly string[];
+    /** Authors as their documents call them, "/authors/OL1A", with the different names that the works give them. */
+    readonly authors: ReadonlyMap<string, readonly string[]>;
     readonly misfits: readonly Misfit[];
 }
 
@@ -39,6 +39,8 @@ export const noAuthors: AuthorsPage = { documents: [], misfits: [] };
 
 export interface AuthorDocument {
     readonly key: string;
+    /** Of an author who is neither merged nor deleted; blank when the document has none. */
+    readonly name?: string;
     /** Where a merged author went. */
     readonly location?: string;
 }
@@ -68,22 +70,36 @@ export function readWorks(json: unknown): WorksPage {
     const envelope = v.safeParse(searchEnvelope, json);
     if (!envelope.success) throw new BadAnswer(`answered 200, but ${fault(envelope.issues)}`);
     const works: FoundWork[] = [];
-    const authors = new Set<string>();
+    const authors = new Map<string, readonly string[]>();
     const misfits: Misfit[] = [];
     for (const [position, doc] of envelope.output.docs.entries()) {
         if (v.is(keyed, doc)) works.push({ key: doc.key, labels: labelsOf(doc) });
         const read = v.safeParse(work, doc);
         const reason = read.success ? illFormed(doc) : fault(read.issues);
         if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(doc) });
-        if (read.success) for (const key of read.output.author_key) authors.add(`/authors/${key}`);
+        if (!read.success) continue;
+        for (const [place, key] of read.output.author_key.entries()) {
+            addNames(authors, `/authors/${key}`, namesOf(read.output.author_name?.[place]));
+        }
     }
     return {
         numFound: envelope.output.numFound,
         docs: envelope.output.docs.length,
         works,
-        authors: [...authors],
+        authors,
         misfits,
     };
+}
+
+/** Adds those of an author's names that are new. */
+export function addNames(authors: Map<string, readonly string[]>, key: string, names: readonly string[]): void {
+    const known = authors.get(key) ?? [];
+    const added = names.filter((name) => !known.includes(name));
+    if (added.length > 0 || known.length === 0) authors.set(key, added.length > 0 ? [...known, ...added] : known);
+}
+
+function namesOf(value: unknown): string[] {
+    return typeof value === "string" && value.trim() !== "" ? [value.trim()] : [];
 }
 
 function labelsOf(doc: object): string[] {
@@ -120,9 +136,15 @@ function sortOut(candidates: readonly unknown[]): AuthorsPage {
         if (reason !== undefined) misfits.push({ position, reason, body: JSON.stringify(candidate) });
         if (!read.success) continue;
         const { key } = read.output;
-        documents.push(isRedirect && v.is(redirect, candidate) ? { key, location: candidate.location } : { key });
+        if (isRedirect && v.is(redirect, candidate)) documents.push({ key, location: candidate.location });
+        else if (read.output.type.key === "/type/author") documents.push({ key, name: nameOf(candidate) });
+        else documents.push({ key });
     }
     return { documents, misfits };
+}
+
+function nameOf(document: unknown): string {
+    return v.is(v.object({ name: v.string() }), document) ? document.name.trim() : "";
 }
 
 function fault(issues: readonly v.BaseIssue<unknown>[]): string {

@@ -1,6 +1,7 @@
 import { type AuthorsPage, noAuthors, readAuthor, readAuthors } from "./answers.ts";
 import { type Client, isRefusal } from "./client.ts";
 import { inParallel } from "./parallel.ts";
+import type { LandedDocument } from "./recall.ts";
 import type { Run } from "./run.ts";
 
 /** Keys of one batch: with 100 its URL has about 3,500 bytes, and the service takes 8,000. */
@@ -9,20 +10,40 @@ const batchesAtOnce = 3;
 /** As many times as the service itself follows a merged author to the next one. */
 const longestChain = 5;
 
+/** Documents by their keys, as earlier runs landed them. */
+export type Earlier = ReadonlyMap<string, LandedDocument>;
+
 /**
- * Lands the documents of all authors of the run's works, and of those into whom they were merged. An author without a
- * document is no error: works keep the keys of authors who are gone.
+ * Lands the documents of all authors of the run's works, and of those into whom they were merged; where there is an earlier
+ * one that still bears the name that the works give, that one stands for it. An author without a document is no error:
+ * works keep the keys of authors who are gone.
  * @throws RequestError when a document can't be had.
  */
-export async function walkAuthors(run: Run, client: Client): Promise<void> {
-    await landAll(run, client, run.authors);
-    for (let hop = 0; hop < longestChain; hop++) await landAll(run, client, run.redirects.values());
+export async function walkAuthors(run: Run, client: Client, earlier: Earlier = new Map()): Promise<void> {
+    const land = async (keys: readonly string[]): Promise<void> => {
+        reuse(run, unasked(run, keys), earlier);
+        await fetchAll(run, client, unasked(run, keys));
+    };
+    await land([...run.authors.keys()]);
+    for (let hop = 0; hop < longestChain; hop++) await land([...run.redirects.values()]);
 }
 
-async function landAll(run: Run, client: Client, keys: Iterable<string>): Promise<void> {
-    const wanted = [...new Set(keys)].filter((key) => !run.asked.has(key));
-    const batches = Array.from({ length: Math.ceil(wanted.length / batchSize) }, (_, index) =>
-        wanted.slice(index * batchSize, (index + 1) * batchSize),
+function unasked(run: Run, keys: readonly string[]): string[] {
+    return [...new Set(keys)].filter((key) => !run.asked.has(key));
+}
+
+function reuse(run: Run, keys: readonly string[], earlier: Earlier): void {
+    const found = keys.flatMap((key) => earlier.get(key) ?? []);
+    const standing = found.filter(({ document: { key, name } }) => {
+        // Merged and deleted authors have no name any more; works that still give them one are late.
+        return name === undefined || (run.authors.get(key) ?? []).every((given) => given === name);
+    });
+    if (standing.length > 0) run.reuse(standing);
+}
+
+async function fetchAll(run: Run, client: Client, keys: readonly string[]): Promise<void> {
+    const batches = Array.from({ length: Math.ceil(keys.length / batchSize) }, (_, index) =>
+        keys.slice(index * batchSize, (index + 1) * batchSize),
     );
     await inParallel(batches, batchesAtOnce, (batch) => landBatch(run, client, batch));
 }

@@ -5,61 +5,170 @@ import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { Client } from "./client.ts";
-import { loadSettings } from "./config.ts";
+import { findLanding, findSubjects, loadSettings } from "./config.ts";
+import { extractDump } from "./dumps/extract-dump.ts";
 import { extract, FailedExtraction } from "./extract.ts";
 import { Progress } from "./progress.ts";
+import { prune } from "./prune.ts";
+import { counted, describeStatus, listRuns, megabytes, readStatus } from "./status.ts";
 import { subjectKey } from "./subject-key.ts";
 
 const politePace = 3;
 
+const placeSchema = v.object({ projectDir: v.string(), target: v.optional(v.string()) });
 const optionsSchema = v.object({
+    ...placeSchema.entries,
     subject: v.optional(v.array(v.string())),
     maxWorks: v.optional(v.number()),
     baseUrl: v.optional(v.string()),
-    target: v.optional(v.string()),
+    authorsMaxAge: v.optional(v.number()),
     contact: v.optional(v.string()),
     pace: v.union([v.number(), v.literal("off")]),
-    projectDir: v.string(),
-    debug: v.optional(v.boolean(), false),
+    dump: v.optional(v.string()),
+    authors: v.optional(v.string()),
+    editions: v.optional(v.string()),
+    ratings: v.optional(v.string()),
+    readingLog: v.optional(v.string()),
+    all: v.optional(v.boolean(), false),
+    force: v.optional(v.boolean(), false),
 });
 type Options = v.InferOutput<typeof optionsSchema>;
 
-const command = new Command("extract")
+const pruneSchema = v.object({ ...placeSchema.entries, keep: v.number(), dryRun: v.optional(v.boolean(), false) });
+const statusSchema = v.object({ ...placeSchema.entries, json: v.optional(v.boolean(), false) });
+
+const program = new Command("extract")
     .description("Lands all works of Open Library subjects, and the documents of their authors, in the landing file.")
     .option("--subject <key>", "a subject, repeatable; otherwise those of pipeline.config.ts", collect)
     .option("--max-works <n>", "stop after so many works of each subject", wholeNumber)
     .option("--base-url <url>", "the service; otherwise that of pipeline.config.ts, or https://openlibrary.org")
     .option("--target <name>", "the target whose landing file is written; otherwise that of pipeline.config.ts")
     .option("--contact <who>", "your e-mail address or a URL, sent with each request; or in pipeline.config.ts")
+    .option("--authors-max-age <days>", "how old a landed author document may be to do again; 0 fetches all", days)
     .option(
         "--pace <n>",
         `requests a second, or "off"; above ${politePace} never for openlibrary.org`,
         pace,
         politePace,
     )
+    .option("--dump <file>", "land works from this file of Open Library's monthly dumps, not from the service")
+    .option("--authors <file>", "the dump's authors, which --dump needs")
+    .option("--editions <file>", "the dump's editions, of which years, languages and ISBNs come")
+    .option("--ratings <file>", "the dump's ratings")
+    .option("--reading-log <file>", "the dump's reading log")
+    .option("--all", "land every work of the dump, whatever its subjects")
+    .option("--force", "land a dump that is stale or has far fewer lines than the last one all the same")
     .option("--project-dir <dir>", "the folder of pipeline.config.ts", ".")
     .option("--debug", "print the stack of an error")
+    .enablePositionalOptions()
     .addHelpText("after", "\nExit codes: 0 complete, 1 failed, 2 interrupted or a bug, 3 partial.")
-    .parse();
-const options = v.parse(optionsSchema, command.opts());
+    .action(() => guarded(() => main(v.parse(optionsSchema, program.opts()))));
+withPlace(program.command("status"))
+    .description("Tells what has landed, what is under way, and what waits to be loaded.")
+    .option("--json", "one JSON array of runs, newest first")
+    .action((_options, command) => guarded(() => status(v.parse(statusSchema, given(command)))));
+withPlace(program.command("prune"))
+    .description("Drops all but the newest runs of each subject, and gives their room on the disk back.")
+    .requiredOption("--keep <n>", "how many runs of each subject stay, complete ones before others", wholeNumber)
+    .option("--dry-run", "only tell what would be dropped")
+    .action((_options, command) => guarded(() => pruneLanding(v.parse(pruneSchema, given(command)))));
 
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
     // Once: the second one ends the process at once, and the next extraction loads what it fetched.
     process.once(signal, () => interruption.abort(new PipelineError("interrupted", { exitCode: 2 })));
 }
-try {
-    process.exitCode = await main(options);
-} catch (error) {
-    process.exitCode = report(error);
+await program.parseAsync();
+
+/** The options of every command below the extraction itself. */
+function withPlace(command: Command): Command {
+    return command
+        .option("--target <name>", "the target whose landing file is meant; otherwise that of pipeline.config.ts")
+        .option("--project-dir <dir>", "the folder of pipeline.config.ts")
+        .option("--debug", "print the stack of an error");
+}
+
+/** Options may stand before the command as well as after it. */
+function given(command: Command): object {
+    return { ...program.opts(), ...command.opts() };
+}
+
+/** Runs a command, reports how it fails, and sets the exit code. */
+async function guarded(command: () => Promise<number>): Promise<void> {
+    try {
+        process.exitCode = await command();
+    } catch (error) {
+        process.exitCode = report(error);
+    }
+}
+
+async function status({ projectDir, target, json }: v.InferOutput<typeof statusSchema>): Promise<number> {
+    const found = await readStatus(await findLanding(projectDir, target));
+    // Without its runs, an array would say that there are none.
+    if (json && found.runs === undefined) {
+        throw new PipelineError(`${found.heldBy} writes to ${found.landing}; ask again when it is done`);
+    }
+    console.log(json ? JSON.stringify(listRuns(found), undefined, 2) : describeStatus(found));
+    return 0;
+}
+
+async function pruneLanding(options: v.InferOutput<typeof pruneSchema>): Promise<number> {
+    const { keep, dryRun, projectDir, target } = options;
+    const landing = await findLanding(projectDir, target);
+    const unlock = takeLock(`${landing}.extract.lock`, `extract prune --keep ${keep}`);
+    try {
+        const say = (line: string): void => console.error(`extract prune: ${line}`);
+        const { runs, pages, bytes } = await prune(landing, { keep, dryRun, say, signal: interruption.signal });
+        for (const run of runs) console.log(run);
+        const back = megabytes(Math.max(0, bytes.before - bytes.after));
+        const dropped = `${counted(runs.length, "run")} and ${counted(pages, "page")}`;
+        if (runs.length === 0 && pages === 0) console.log("extract prune: there is nothing to drop");
+        else if (dryRun) console.log(`extract prune: would drop ${dropped}, and give about ${back} back`);
+        else console.log(`extract prune: dropped ${dropped}, gave ${back} back; ${megabytes(bytes.after)} are left`);
+        return 0;
+    } finally {
+        unlock();
+    }
 }
 
 /** Extracts the subjects and returns the exit code. */
-async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
-    const { contact, subjects, baseUrl, landing } = await loadSettings(projectDir, {
+function main(options: Options): Promise<number> {
+    const { dump, authors, ...others } = options;
+    if (dump !== undefined) {
+        if (authors === undefined) throw new PipelineError("--dump needs the authors of that dump: give --authors too");
+        return fromDump({ ...others, works: dump, authors });
+    }
+    const [stray] = (["authors", "editions", "ratings", "readingLog", "all", "force"] as const).filter(
+        (name) => options[name] !== undefined && options[name] !== false,
+    );
+    if (stray === undefined) return fromService(options);
+    const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new PipelineError(`--${flag} is about a dump: give its works too, with --dump`);
+}
+
+async function fromDump(given: Omit<Options, "dump"> & { works: string; authors: string }): Promise<number> {
+    const { projectDir, target, subject, all, force } = given;
+    const landing = await findLanding(projectDir, target);
+    const progress = new Progress(process.stderr);
+    // Beside all works, only those subjects count on their own that are named.
+    const subjects = keysOf(subject ?? (all ? [] : await findSubjects(projectDir)), progress);
+    const unlock = takeLock(`${landing}.extract.lock`, `extract --dump ${given.works}`);
+    try {
+        const { signal } = interruption;
+        const done = await extractDump(given, { landing, subjects, all, force, progress, signal });
+        console.log(done.summary);
+        return 0;
+    } finally {
+        unlock();
+    }
+}
+
+async function fromService({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
+    const { contact, subjects, baseUrl, authorsMaxAge, landing } = await loadSettings(projectDir, {
         ...(given.contact !== undefined && { contact: given.contact }),
         ...(given.subject !== undefined && { subjects: given.subject }),
         ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
+        ...(given.authorsMaxAge !== undefined && { authorsMaxAge: given.authorsMaxAge }),
         ...(given.target !== undefined && { target: given.target }),
     });
     const host = new URL(baseUrl).hostname;
@@ -67,13 +176,8 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
         throw new PipelineError(`--pace ${pace} is too fast for ${host}, which allows ${politePace} requests a second`);
     }
     const progress = new Progress(process.stderr);
-    const keys = new Set<string>();
-    for (const typed of subjects) {
-        const key = subjectKey(typed);
-        if (key !== typed) progress.say(`"${typed}" is the subject key "${key}"`);
-        keys.add(key);
-    }
-    const unlock = takeLock(`${landing}.extract.lock`, `extract ${[...keys].join(" ")}`);
+    const keys = keysOf(subjects, progress);
+    const unlock = takeLock(`${landing}.extract.lock`, `extract ${keys.join(" ")}`);
     try {
         const { signal } = interruption;
         const client = new Client({
@@ -83,7 +187,7 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
             signal,
             say: (line) => progress.say(line),
         });
-        const done = await extract([...keys], { landing, baseUrl, maxWorks, client, progress, signal });
+        const done = await extract(keys, { landing, baseUrl, maxWorks, authorsMaxAge, client, progress, signal });
         console.log(done.summary);
         return done.status === "complete" || done.isStopped ? 0 : 3;
     } finally {
@@ -91,11 +195,21 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
     }
 }
 
+/** The keys of subjects as they were typed, each once. */
+function keysOf(typed: readonly string[], progress: Progress): string[] {
+    const keys = typed.map((text) => {
+        const key = subjectKey(text);
+        if (key !== text) progress.say(`"${text}" is the subject key "${key}"`);
+        return key;
+    });
+    return [...new Set(keys)];
+}
+
 /** Prints an error and returns its exit code. What the system refuses (a full disk, a folder) is a person's to mend. */
 function report(error: unknown): number {
     const isMendable = error instanceof PipelineError || (error instanceof Error && "syscall" in error);
     if (error instanceof FailedExtraction && error.summary !== "") console.log(error.summary);
-    if (options.debug) console.error(error);
+    if (process.argv.includes("--debug")) console.error(error);
     else if (isMendable) console.error(messageOf(error));
     else console.error(`${messageOf(error)}\nThis is a bug; run with --debug for the stack.`);
     if (error instanceof PipelineError) return error.exitCode;
@@ -113,6 +227,11 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 
 function wholeNumber(value: string): number {
     if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError("expected a whole number above 0");
+    return Number(value);
+}
+
+function days(value: string): number {
+    if (!/^\d+(\.\d+)?$/.test(value)) throw new InvalidArgumentError("expected a number of days, 0 or more");
     return Number(value);
 }
 

@@ -13,6 +13,8 @@ export interface ExtractConfig {
     readonly subjects?: readonly string[];
     /** Where the service is. Default: https://openlibrary.org */
     readonly baseUrl?: string;
+    /** For how many days an author document that has landed is not fetched again; 0 fetches all. Default: 7 */
+    readonly authorsMaxAge?: number;
 }
 
 /** What one start of the extractor works with: the configuration and the target, with the command line over both. */
@@ -21,6 +23,8 @@ export interface Settings {
     readonly subjects: readonly string[];
     /** Without a slash at its end. */
     readonly baseUrl: string;
+    /** In days. */
+    readonly authorsMaxAge: number;
     /** The absolute path of the landing file. */
     readonly landing: string;
 }
@@ -31,11 +35,13 @@ export interface Overrides extends ExtractConfig {
 }
 
 const configName = "pipeline.config.ts";
+const noSubject = `no subject to extract; name one with --subject science_fiction, or in ${configName} under extract.subjects`;
 
 const extractConfig = v.strictObject({
     contact: v.optional(v.string()),
     subjects: v.optional(v.array(v.string())),
     baseUrl: v.optional(v.string()),
+    authorsMaxAge: v.optional(v.pipe(v.number(), v.minValue(0))),
 });
 const configModule = v.object({
     default: v.object({ target: v.optional(v.string(), "dev") }),
@@ -48,23 +54,36 @@ const targetModule = v.object({ default: v.object({ attach: v.object({ landing: 
  * @throws PipelineError that lists all that is wrong, also when there is no contact: without one, nothing is fetched.
  */
 export async function loadSettings(projectDir: string, overrides: Overrides): Promise<Settings> {
-    const { default: project, extract } = await load(projectDir, configName, configModule);
-    const target = overrides.target ?? project.target;
-    const attached = (await load(projectDir, targetFile(projectDir, target), targetModule)).default.attach;
+    const { extract } = await load(projectDir, configName, configModule);
+    const landing = await findLanding(projectDir, overrides.target);
     const contact = (overrides.contact ?? extract.contact ?? "").trim();
     const subjects = overrides.subjects ?? extract.subjects ?? [];
     const baseUrl = (overrides.baseUrl ?? extract.baseUrl ?? "https://openlibrary.org").replace(/\/+$/, "");
+    const authorsMaxAge = overrides.authorsMaxAge ?? extract.authorsMaxAge ?? 7;
     const problems = [
         contactProblem(contact),
-        subjects.length === 0
-            ? `no subject to extract; name one with --subject science_fiction, or in ${configName} under extract.subjects`
-            : undefined,
+        subjects.length === 0 ? noSubject : undefined,
         /^https?:/.test(baseUrl) && URL.canParse(baseUrl)
             ? undefined
             : `the base URL is "${baseUrl}"; expected something like "https://openlibrary.org"`,
     ].filter((problem) => problem !== undefined);
     if (problems.length > 0) throw new PipelineError(problems.join("\n"));
-    return { contact, subjects, baseUrl, landing: resolve(projectDir, attached.landing) };
+    return { contact, subjects, baseUrl, authorsMaxAge, landing };
+}
+
+/** The subjects that pipeline.config.ts names. @throws PipelineError when it names none. */
+export async function findSubjects(projectDir: string): Promise<readonly string[]> {
+    const { extract } = await load(projectDir, configName, configModule);
+    if ((extract.subjects ?? []).length === 0) throw new PipelineError(noSubject);
+    return extract.subjects ?? [];
+}
+
+/** The absolute path of a target's landing file. Default of `target`: that of pipeline.config.ts */
+export async function findLanding(projectDir: string, target?: string): Promise<string> {
+    const { default: project } = await load(projectDir, configName, configModule);
+    const file = targetFile(projectDir, target ?? project.target);
+    const { attach } = (await load(projectDir, file, targetModule)).default;
+    return resolve(projectDir, attach.landing);
 }
 
 function contactProblem(contact: string): string | undefined {

@@ -1,8 +1,9 @@
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { walkAuthors } from "./authors.ts";
+import { type Earlier, walkAuthors } from "./authors.ts";
 import { type Client, isRefusal } from "./client.ts";
-import { hasRun, type LandingOptions, loadSpools, recallFailedRun } from "./landing.ts";
+import { hasRun, type LandingOptions, loadSpools } from "./landing.ts";
 import { count, duration, type Progress, type Standing } from "./progress.ts";
+import { findDocuments, recallFailedRun } from "./recall.ts";
 import { Run, type Subject, type Verdict } from "./run.ts";
 import { type RunRow, Spool } from "./spool.ts";
 import { countWorks, findMissing, type WalkOptions, walkAgain, walkWorks } from "./walk.ts";
@@ -15,6 +16,8 @@ export interface ExtractOptions {
     readonly maxWorks?: number | undefined;
     /** Works of a page. Default: 1000, the most that the service gives */
     readonly pageSize?: number;
+    /** For how many days an author document that has landed is not fetched again. Default: 0, which fetches all */
+    readonly authorsMaxAge?: number;
     readonly client: Client;
     readonly progress: Progress;
     /** Ends the run, which then is a failed one that the next extraction goes on with. */
@@ -116,7 +119,8 @@ async function openRun(subjects: readonly string[], options: ExtractOptions): Pr
 }
 
 /** Lands what the service gives: the works of one subject after the other, then the authors of all of them. */
-async function land(run: Run, { client, progress, pageSize }: ExtractOptions): Promise<Outcome> {
+async function land(run: Run, options: ExtractOptions): Promise<Outcome> {
+    const { client, progress, pageSize } = options;
     const messages = new Map<string, string[]>();
     const failures: Failure[] = [];
     const whole: Subject[] = [];
@@ -149,7 +153,7 @@ async function land(run: Run, { client, progress, pageSize }: ExtractOptions): P
     if (failures.length < run.subjects.length) {
         const unfollow = progress.follow("extract", () => authorsStanding(run, client));
         try {
-            await walkAuthors(run, client);
+            await walkAuthors(run, client, await earlierDocuments(options));
         } catch (error) {
             return { failures: [...failures, { subject: undefined, error }] };
         } finally {
@@ -165,6 +169,12 @@ async function land(run: Run, { client, progress, pageSize }: ExtractOptions): P
         return [subject.key, { status: reason === undefined ? "complete" : "partial", message }];
     });
     return { verdicts: new Map(verdicts), failures };
+}
+
+function earlierDocuments(options: ExtractOptions): Promise<Earlier> {
+    const { landing, baseUrl, authorsMaxAge = 0 } = options;
+    const since = new Date(Date.now() - authorsMaxAge * 86_400_000);
+    return findDocuments(landing, { base_url: baseUrl, since }, waitingOptions(options));
 }
 
 /** Lands the works of a subject. @throws NoWorks */
@@ -263,8 +273,9 @@ function authorsStanding({ asked, authors }: Run, { requests }: Client): Standin
 
 function figures({ row, totals }: Run, since: number): string {
     const seconds = (performance.now() - since) / 1000;
+    const reused = totals.authors_reused > 0 ? ` (${count(totals.authors_reused)} of earlier runs)` : "";
     return (
-        `${count(totals.works_landed)} works and ${count(totals.authors_landed)} author documents in ` +
+        `${count(totals.works_landed)} works and ${count(totals.authors_landed)} author documents${reused} in ` +
         `${count(totals.requests)} requests, ${duration(seconds)}, run ${row.run_id}`
     );
 }

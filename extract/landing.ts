@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import {
     type EndRow,
+    type ReusedPage,
     type RunRow,
     readSpool,
     type SubjectRow,
@@ -13,7 +14,7 @@ import {
     type Totals,
     waitingSpools,
 } from "./spool.ts";
-import { createTables, hasTables } from "./tables.ts";
+import { createTables, hasTables, isOutdated } from "./tables.ts";
 
 export interface LandingOptions {
     /** Told when the file has to be waited for. */
@@ -22,37 +23,65 @@ export interface LandingOptions {
     readonly signal?: AbortSignal;
     /** Milliseconds to wait for a file that another process holds. Default: 600000 */
     readonly patience?: number;
+    /** What the attached file is called. Default: landing */
+    readonly as?: string;
+}
+
+/** Another process holds the landing file. */
+export class LandingHeld extends PipelineError {
+    /** `process 4711 (/usr/bin/node)`. */
+    readonly who: string;
+
+    constructor(landing: string, who: string, cause: unknown) {
+        super(`${who} still holds ${landing}. What was fetched waits beside it; run again to load it.`, { cause });
+        this.who = who;
+    }
 }
 
 /**
  * Loads the spools that wait beside the landing file into it, and removes them. Each is one transaction, and what is in
  * the file already stays as it is, so that a load that was cut short can be done again. A spool without an end is that of
- * a process that was killed: its run becomes a failed one.
+ * a process that was killed: its run becomes a failed one. A file of version 0.1 is brought up to date, and what a killed
+ * process left half done is put in order. The caller holds the extraction lock.
  * @throws PipelineError when another process holds the landing file for too long.
  */
 export async function loadSpools(landing: string, options: LandingOptions): Promise<void> {
     const spools = waitingSpools(landing);
-    if (spools.length === 0) return;
+    if (spools.length === 0 && !(await needsCare(landing, options))) return;
     await withLanding(landing, false, options, async (connection) => {
+        if (spools.length === 0) await inTransaction(connection, () => createTables(connection));
         for (const spool of spools) {
-            await connection.run("begin");
-            try {
+            await inTransaction(connection, async () => {
                 await createTables(connection);
                 await loadSpool(connection, spool);
-                await connection.run("commit");
-            } catch (error) {
-                await connection.run("rollback");
-                throw error;
-            }
+            });
             rmSync(spool);
         }
     });
+}
+
+/** A killed process may have left a log that the file must take up before anything else is done with it. */
+async function needsCare(landing: string, options: LandingOptions): Promise<boolean> {
+    if (existsSync(`${landing}.wal`)) return true;
+    return (await readLanding(landing, options, isOutdated)) ?? false;
+}
+
+async function inTransaction(connection: DuckDBConnection, work: () => Promise<void>): Promise<void> {
+    await connection.run("begin");
+    try {
+        await work();
+        await connection.run("commit");
+    } catch (error) {
+        await connection.run("rollback");
+        throw error;
+    }
 }
 
 async function loadSpool(connection: DuckDBConnection, path: string): Promise<void> {
     let run: RunRow | undefined;
     let totals: Totals | undefined;
     const subjects = new Map<string, SubjectRow>();
+    const landed = new Map<string, ReadonlySet<number>>();
     let end: EndRow = {
         status: "failed",
         message: "the process ended before the run did",
@@ -65,10 +94,15 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
         if (record.kind === "search_pages") subjects.set(record.standing.subject, record.standing);
         if (record.kind === "run" || record.kind === "end") {
             for (const subject of record.subjects) subjects.set(subject.subject, subject);
+        } else if (record.kind === "reused_authors") {
+            for (const page of record.pages) await insertReused(connection, record.run_id, page);
         } else {
             const { run_id, page_number, fetched_at } = record.row;
-            const added = await insert(connection, record.kind, record.row, () => "on conflict do nothing");
-            if (added === 0) continue;
+            // An insert that looks out for conflicts takes three times as long.
+            const known = landed.get(record.kind) ?? (await pagesOf(connection, record.kind, run_id));
+            landed.set(record.kind, known);
+            if (known.has(page_number)) continue;
+            await insert(connection, record.kind, record.row);
             for (const misfit of record.misfits) {
                 const row = { run_id, source: record.kind, page_number, ...misfit, fetched_at };
                 await insert(connection, "quarantine", row);
@@ -84,6 +118,19 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
     }
 }
 
+async function insertReused(connection: DuckDBConnection, runId: string, page: ReusedPage): Promise<void> {
+    const sql = `insert into landing.openlibrary.reused_authors (run_id, author_key, page_run_id, page_number)
+        select $1, unnest(from_json($2, '["VARCHAR"]')), $3, $4 on conflict do nothing`;
+    await connection.run(sql, [runId, JSON.stringify(page.author_keys), page.page_run_id, page.page_number]);
+}
+
+/** The numbers of the pages of a run that are in the file already. */
+async function pagesOf(connection: DuckDBConnection, table: string, runId: string): Promise<ReadonlySet<number>> {
+    const sql = `select page_number from landing.openlibrary.${table} where run_id = $1`;
+    const pages = await read(connection, v.object({ page_number: v.number() }), sql, [runId]);
+    return new Set(pages.map(({ page_number }) => page_number));
+}
+
 /** What is inserted takes the place of the row with the same key. */
 function replacing(key: string): (columns: readonly string[]) => string {
     return (columns) => {
@@ -92,93 +139,16 @@ function replacing(key: string): (columns: readonly string[]) => string {
     };
 }
 
-/** Returns how many rows came to it: 0 or 1. */
 async function insert(
     connection: DuckDBConnection,
     table: string,
     row: Readonly<Record<string, string | number | null>>,
     onConflict: (columns: readonly string[]) => string = () => "",
-): Promise<number> {
+): Promise<void> {
     const columns = Object.keys(row);
     const places = columns.map((_, index) => `$${index + 1}`);
     const sql = `insert into landing.openlibrary.${table} (${columns.join(", ")}) values (${places.join(", ")}) ${onConflict(columns)}`;
-    return (await connection.run(sql, Object.values(row))).rowsChanged;
-}
-
-const bigint = v.pipe(v.bigint(), v.transform(Number));
-const failedRun = v.object({
-    run_id: v.string(),
-    base_url: v.string(),
-    max_works: v.nullable(bigint),
-    started_at: v.string(),
-    requests: bigint,
-});
-const failedRunSql = `
-    select run_id, base_url, max_works, strftime(started_at, '%Y-%m-%dT%H:%M:%S.%gZ') as started_at, requests
-    from landing.openlibrary.extract_runs
-    where
-        status = 'failed'
-        and base_url = $1
-        and max_works is not distinct from $2
-        and (
-            select string_agg(subject, ' ' order by subject)
-            from landing.openlibrary.extract_subjects
-            where extract_subjects.run_id = extract_runs.run_id
-        ) = $3
-    order by extract_runs.started_at desc, run_id desc
-    limit 1`;
-const landedPage = v.object({
-    subject: v.nullable(v.string()),
-    route: v.picklist(["search", "get_many", "author"]),
-    page_number: v.number(),
-    parameters: v.string(),
-    http_status: v.number(),
-    body: v.string(),
-});
-
-/** What is read back of a landed page to go on with its run. */
-export type LandedPage = v.InferOutput<typeof landedPage>;
-
-export interface RecallOptions<T> extends LandingOptions {
-    readonly subjects: readonly string[];
-    readonly begin: (row: RunRow, requests: number) => T;
-}
-
-/**
- * Finds the newest failed run that the same command would go on with, and hands its pages to the `recall` of what `begin`
- * makes of it, works before authors. Returns that, or undefined when there is no such run.
- */
-export async function recallFailedRun<T extends { recall(page: LandedPage): void }>(
-    landing: string,
-    { base_url, max_works }: Pick<RunRow, "base_url" | "max_works">,
-    options: RecallOptions<T>,
-): Promise<T | undefined> {
-    return readLanding(landing, options, async (connection) => {
-        // A subject's key holds no space.
-        const values = [base_url, max_works, [...options.subjects].sort().join(" ")];
-        const [found] = await read(connection, failedRun, failedRunSql, values);
-        if (found === undefined) return undefined;
-        const { requests, ...row } = found;
-        const run = options.begin(row, requests);
-        for (const [table, columns] of [
-            ["search_pages", "subject, 'search' as route"],
-            ["author_pages", "null as subject, route"],
-        ]) {
-            const sql = `
-                select ${columns}, page_number, parameters, http_status, body
-                from landing.openlibrary.${table}
-                where run_id = $1 and page_number > $2
-                order by page_number
-                limit 25`;
-            // In parts: all bodies at once may be more than fits in memory, and DuckDB unpacks many bodies to read one.
-            for (let last = 0, part = await read(connection, landedPage, sql, [row.run_id, last]); part.length > 0; ) {
-                for (const page of part) run.recall(page);
-                last = part.at(-1)?.page_number ?? last;
-                part = await read(connection, landedPage, sql, [row.run_id, last]);
-            }
-        }
-        return run;
-    });
+    await connection.run(sql, Object.values(row));
 }
 
 /** Whether the landing file knows a run of this name. */
@@ -190,18 +160,19 @@ export async function hasRun(landing: string, runId: string, options: LandingOpt
     return found !== undefined && found.length > 0;
 }
 
-async function read<S extends v.GenericSchema>(
+/** Reads the rows of a query of an attached landing file. */
+export async function read<S extends v.GenericSchema>(
     connection: DuckDBConnection,
     schema: S,
     sql: string,
-    values: DuckDBValue[],
+    values: DuckDBValue[] = [],
 ): Promise<v.InferOutput<S>[]> {
     const reader = await connection.runAndReadAll(sql, values);
     return reader.getRowObjects().map((row) => v.parse(schema, row));
 }
 
 /** Reads a landing file beside other readers; undefined when there is none or nothing was ever landed in it. */
-async function readLanding<T>(
+export async function readLanding<T>(
     landing: string,
     options: LandingOptions,
     use: (connection: DuckDBConnection) => Promise<T>,
@@ -243,19 +214,19 @@ export async function withInstance<T>(
     }
 }
 
-/** Attaches the landing file as "landing", and waits for a process that holds it. @throws PipelineError when that takes too long */
+/** Attaches the landing file, and waits for a process that holds it. @throws LandingHeld when that takes too long */
 export async function attach(
     connection: DuckDBConnection,
     landing: string,
     readOnly: boolean,
-    { say, signal, patience = 600_000 }: LandingOptions,
+    { say, signal, patience = 600_000, as = "landing" }: LandingOptions,
 ): Promise<void> {
     // Who was interrupted does not wait: what was fetched is safe in its spool.
     const until = Date.now() + (signal?.aborted ? 0 : patience);
     const how = readOnly ? "read_only" : "storage_version 'v1.2.0'";
     for (let told = false; ; told = true) {
         try {
-            await connection.run(`attach '${landing.replaceAll("'", "''")}' as landing (${how})`);
+            await connection.run(`attach '${landing.replaceAll("'", "''")}' as ${as} (${how})`);
             return;
         } catch (error) {
             const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(messageOf(error));
@@ -263,10 +234,7 @@ export async function attach(
                 throw new PipelineError(`${landing} can't be opened: ${messageOf(error)}`, { cause: error });
             }
             const who = `process ${holder[2]} (${holder[1]})`;
-            if (Date.now() >= until) {
-                const text = `${who} still holds ${landing}. What was fetched waits beside it; run again to load it.`;
-                throw new PipelineError(text, { cause: error });
-            }
+            if (Date.now() >= until) throw new LandingHeld(landing, who, error);
             if (!told) say(`waiting for ${who}, which uses ${landing}`);
         }
         await wait(500);

@@ -1,16 +1,15 @@
 import * as v from "valibot";
 import {
+    type AuthorDocument,
     type AuthorsPage,
+    addNames,
     type FoundWork,
-    noAuthors,
-    readAuthor,
-    readAuthors,
     readWorks,
     type WorksPage,
 } from "./answers.ts";
 import type { Answer } from "./client.ts";
-import type { LandedPage } from "./landing.ts";
-import type { AuthorPageRow, EndRow, RunRow, SearchPageRow, Spool, SubjectRow, Totals } from "./spool.ts";
+import { type LandedDocument, type LandedPage, readAuthorsPage } from "./recall.ts";
+import type { AuthorPageRow, EndRow, ReusedPage, RunRow, SearchPageRow, Spool, SubjectRow, Totals } from "./spool.ts";
 import { keyOfLabel } from "./subject-key.ts";
 
 const batchParameters = v.object({ keys: v.pipe(v.string(), v.parseJson(), v.array(v.string())) });
@@ -39,17 +38,20 @@ export type Verdict = Pick<SubjectRow, "status" | "message">;
 export class Run {
     readonly row: RunRow;
     readonly subjects: readonly Subject[];
-    /** Distinct keys of the works' authors. */
-    readonly authors = new Set<string>();
-    /** Authors whose documents were asked for, redirect targets included. */
+    /** The works' authors by their keys, with the different names that the works give them. */
+    readonly authors: ReadonlyMap<string, readonly string[]>;
+    /** Authors whose documents were asked for or are reused, redirect targets included. */
     readonly asked = new Set<string>();
     /** Where merged authors went. */
     readonly redirects = new Map<string, string>();
     readonly #subjects: ReadonlyMap<string, Standing>;
     readonly #works = new Set<string>();
+    readonly #authors = new Map<string, readonly string[]>();
     readonly #documents = new Set<string>();
+    readonly #reused = new Set<string>();
     readonly #lastPage = { search_pages: 0, author_pages: 0 };
     #authorsLanded = 0;
+    #authorsReused = 0;
     #pages = 0;
     #misfits = 0;
     #requests: () => number;
@@ -57,6 +59,7 @@ export class Run {
 
     constructor(row: RunRow, { subjects, requests = 0 }: { subjects: readonly string[]; requests?: number }) {
         this.row = row;
+        this.authors = this.#authors;
         this.#subjects = new Map(subjects.map((key) => [key, new Standing(key)]));
         this.subjects = [...this.#subjects.values()];
         this.#requests = () => requests;
@@ -122,16 +125,39 @@ export class Run {
         this.#spool?.append({ kind: "author_pages", row, misfits, totals: this.totals });
     }
 
+    /** Has documents that earlier runs landed stand for what would be fetched; that is on the disk when this returns. */
+    reuse(documents: readonly LandedDocument[]): void {
+        this.recallReused(documents);
+        const pages = new Map<string, ReusedPage>();
+        for (const { document, page } of documents) {
+            const name = `${page.page_number} ${page.page_run_id}`;
+            const { author_keys } = pages.get(name) ?? { author_keys: [] };
+            pages.set(name, { ...page, author_keys: [...author_keys, document.key] });
+        }
+        const { run_id } = this.row;
+        this.#spool?.append({ kind: "reused_authors", run_id, pages: [...pages.values()], totals: this.totals });
+    }
+
     /** Takes up a page that this run landed before it was interrupted. */
-    recall({ subject, route, page_number, parameters, http_status, body }: LandedPage): void {
-        const json: unknown = http_status === 200 ? JSON.parse(body) : undefined;
+    recall(page: LandedPage): void {
+        const { subject, route, page_number, parameters } = page;
         if (route === "search") {
-            this.#addWorks(subject ?? "", { page_number, parameters }, readWorks(json));
-        } else if (route === "get_many") {
-            this.#addAuthors(page_number, v.parse(batchParameters, JSON.parse(parameters)).keys, readAuthors(json));
-        } else {
-            const { key } = v.parse(singleParameters, JSON.parse(parameters));
-            this.#addAuthors(page_number, [key], json === undefined ? noAuthors : readAuthor(json));
+            this.#addWorks(subject ?? "", { page_number, parameters }, readWorks(JSON.parse(page.body)));
+            return;
+        }
+        const asked: unknown = JSON.parse(parameters);
+        const keys =
+            route === "get_many" ? v.parse(batchParameters, asked).keys : [v.parse(singleParameters, asked).key];
+        this.#addAuthors(page_number, keys, readAuthorsPage(page));
+    }
+
+    /** Takes up documents that this run reused before it was interrupted. */
+    recallReused(documents: readonly LandedDocument[]): void {
+        for (const { document } of documents) {
+            this.asked.add(document.key);
+            this.#reused.add(document.key);
+            if (this.authors.has(document.key)) this.#authorsReused++;
+            this.#addDocument(document);
         }
     }
 
@@ -140,7 +166,7 @@ export class Run {
             works_landed: this.#works.size,
             authors_wanted: this.authors.size,
             authors_landed: this.#authorsLanded,
-            authors_reused: 0,
+            authors_reused: this.#authorsReused,
             pages_landed: this.#pages,
             rows_quarantined: this.#misfits,
             requests: this.#requests(),
@@ -161,9 +187,12 @@ export class Run {
             asked.works.add(work.key);
             for (const other of this.#alsoOf(work)) other.works.add(work.key);
         }
-        for (const key of page.authors) {
-            if (!this.authors.has(key) && this.#documents.has(key)) this.#authorsLanded++;
-            this.authors.add(key);
+        for (const [key, names] of page.authors) {
+            if (!this.authors.has(key)) {
+                if (this.#documents.has(key)) this.#authorsLanded++;
+                if (this.#reused.has(key)) this.#authorsReused++;
+            }
+            addNames(this.#authors, key, names);
         }
         this.#lastPage.search_pages = page_number;
         this.#pages++;
@@ -179,14 +208,16 @@ export class Run {
 
     #addAuthors(pageNumber: number, keys: readonly string[], page: AuthorsPage): void {
         for (const key of keys) this.asked.add(key);
-        for (const { key, location } of page.documents) {
-            if (!this.#documents.has(key) && this.authors.has(key)) this.#authorsLanded++;
-            this.#documents.add(key);
-            if (location !== undefined) this.redirects.set(key, location);
-        }
+        for (const document of page.documents) this.#addDocument(document);
         this.#lastPage.author_pages = pageNumber;
         this.#pages++;
         this.#misfits += page.misfits.length;
+    }
+
+    #addDocument({ key, location }: AuthorDocument): void {
+        if (!this.#documents.has(key) && this.authors.has(key)) this.#authorsLanded++;
+        this.#documents.add(key);
+        if (location !== undefined) this.redirects.set(key, location);
     }
 }
 

@@ -2,15 +2,18 @@ import {
     appendFileSync,
     closeSync,
     createReadStream,
+    existsSync,
     fdatasyncSync,
+    fstatSync,
     fsyncSync,
     mkdirSync,
     openSync,
     readdirSync,
+    readSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
-import { PipelineError } from "../common/errors.ts";
+import { PipelineError, systemCode } from "../common/errors.ts";
 
 // The rows are those of the landing's tables, column for column.
 const runRow = v.strictObject({
@@ -51,6 +54,11 @@ const authorPageRow = v.strictObject({
     body_sha256: v.string(),
     body: v.string(),
 });
+const reusedPage = v.strictObject({
+    page_run_id: v.string(),
+    page_number: v.number(),
+    author_keys: v.array(v.string()),
+});
 const misfits = v.array(v.strictObject({ position: v.number(), reason: v.string(), body: v.string() }));
 const totals = v.strictObject({
     works_landed: v.number(),
@@ -70,6 +78,7 @@ const record = v.variant("kind", [
     v.strictObject({ kind: v.literal("run"), row: runRow, subjects: v.array(subjectRow), totals }),
     v.strictObject({ kind: v.literal("search_pages"), row: searchPageRow, misfits, standing: subjectRow, totals }),
     v.strictObject({ kind: v.literal("author_pages"), row: authorPageRow, misfits, totals }),
+    v.strictObject({ kind: v.literal("reused_authors"), run_id: v.string(), pages: v.array(reusedPage), totals }),
     v.strictObject({ kind: v.literal("end"), row: end, subjects: v.array(subjectRow), totals }),
 ]);
 
@@ -77,6 +86,8 @@ export type RunRow = v.InferOutput<typeof runRow>;
 export type SubjectRow = v.InferOutput<typeof subjectRow>;
 export type SearchPageRow = v.InferOutput<typeof searchPageRow>;
 export type AuthorPageRow = v.InferOutput<typeof authorPageRow>;
+/** A page of an earlier run, and the authors whose documents on it are reused. */
+export type ReusedPage = v.InferOutput<typeof reusedPage>;
 export type Totals = v.InferOutput<typeof totals>;
 export type EndRow = v.InferOutput<typeof end>;
 /** One line of a spool. Each carries the run's totals as they were with it, and a page of works those of its subject. */
@@ -89,11 +100,62 @@ export function spoolFolder(landing: string): string {
 
 /** The spools that wait beside a landing file, oldest run first. */
 export function waitingSpools(landing: string): string[] {
-    mkdirSync(spoolFolder(landing), { recursive: true });
+    if (!existsSync(spoolFolder(landing))) return [];
     return readdirSync(spoolFolder(landing))
         .filter((name) => name.endsWith(".ndjson"))
         .sort()
         .map((name) => join(spoolFolder(landing), name));
+}
+
+/** What a spool tells without being read through. */
+export interface SpoolGlance {
+    readonly runId: string;
+    readonly bytes: number;
+    readonly modifiedAt: Date;
+    /** Undefined when the process was killed before its first line was whole. */
+    readonly start: { readonly row: RunRow; readonly subjects: readonly string[] } | undefined;
+    /** The run's totals as of the last line that is whole. */
+    readonly totals: Totals | undefined;
+}
+
+const startRecord = v.object({ row: runRow, subjects: v.array(v.object({ subject: v.string() })) });
+
+/** Looks at the two ends of a spool, which may be written to meanwhile. Undefined when it is gone. */
+export function glanceAt(path: string): SpoolGlance | undefined {
+    let file: number;
+    try {
+        file = openSync(path, "r");
+    } catch (error) {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw error;
+    }
+    try {
+        const { size, mtime } = fstatSync(file);
+        const [first = ""] = textAt(file, 0).split("\n");
+        const start = v.safeParse(startRecord, parse(first));
+        const end = textAt(file, Math.max(0, size - glanceBytes));
+        // Nothing comes after a record's totals, and in a body the quotation marks would be escaped.
+        const last = end.slice(0, end.lastIndexOf("\n"));
+        const read = v.safeParse(totals, parse(last.slice(last.lastIndexOf('"totals":') + '"totals":'.length, -1)));
+        return {
+            runId: basename(path, ".ndjson"),
+            bytes: size,
+            modifiedAt: mtime,
+            start: start.success
+                ? { row: start.output.row, subjects: start.output.subjects.map(({ subject }) => subject) }
+                : undefined,
+            totals: read.success ? read.output : undefined,
+        };
+    } finally {
+        closeSync(file);
+    }
+}
+
+const glanceBytes = 65_536;
+
+function textAt(file: number, position: number): string {
+    const bytes = Buffer.alloc(glanceBytes);
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, glanceBytes, position));
 }
 
 /** The journal of one run: an answer is on the disk before `append` returns. */
@@ -103,6 +165,7 @@ export class Spool {
 
     constructor(landing: string, runId: string) {
         this.path = join(spoolFolder(landing), `${runId}.ndjson`);
+        mkdirSync(dirname(this.path), { recursive: true });
         this.#file = openSync(this.path, "ax");
         // A new file survives a power cut only with its folder's entry.
         const folder = openSync(dirname(this.path), "r");

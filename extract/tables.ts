@@ -24,7 +24,8 @@ const body = {
 
 const runId = ["VARCHAR", "The run that landed it"] as const;
 
-const tables: Readonly<Record<string, Table>> = {
+/** The tables of a landing file by their names. */
+export const tables: Readonly<Record<string, Table>> = {
     extract_runs: {
         comment: "One row for each extraction: one snapshot of its subjects",
         columns: {
@@ -47,7 +48,7 @@ const tables: Readonly<Record<string, Table>> = {
                 "BIGINT",
                 "How many of the wanted authors have a document, redirects and deletions included",
             ],
-            authors_reused: ["BIGINT", "Of these, how many were not fetched again: rows of reused_authors"],
+            authors_reused: ["BIGINT", "Of these, how many were not fetched again"],
             pages_landed: ["BIGINT", "Rows of search_pages and author_pages"],
             rows_quarantined: ["BIGINT", "Rows of quarantine"],
             requests: ["BIGINT", "Requests made, each try of one counted"],
@@ -152,15 +153,20 @@ export async function hasTables(connection: DuckDBConnection): Promise<boolean> 
     return (await connection.runAndReadAll(tablesOf)).currentRowCount > 0;
 }
 
+/** Whether the attached landing file was written by version 0.1, in which each run had one subject. */
+export async function isOutdated(connection: DuckDBConnection): Promise<boolean> {
+    const sql = `${tablesOf} having table_name = 'extract_runs' and list_contains(columns, 'subject')`;
+    return (await connection.runAndReadAll(sql)).currentRowCount > 0;
+}
+
 /** Creates the tables in the attached landing file that are not there. Those of version 0.1 are brought up to date. */
 export async function createTables(connection: DuckDBConnection): Promise<void> {
+    if (await isOutdated(connection)) return upgrade(connection);
     const found = (await connection.runAndReadAll(tablesOf)).getRowObjectsJson();
-    const columnsOf = new Map(found.map((row) => [String(row.table_name), row.columns]));
-    const runColumns = columnsOf.get("extract_runs");
-    if (Array.isArray(runColumns) && runColumns.includes("subject")) return upgrade(connection);
+    const names = new Set(found.map((row) => row.table_name));
     await connection.run("create schema if not exists landing.openlibrary");
     for (const [name, table] of Object.entries(tables)) {
-        if (!columnsOf.has(name)) await createTable(connection, name, table);
+        if (!names.has(name)) await createTable(connection, name, table);
     }
 }
 
@@ -176,7 +182,7 @@ async function createTable(connection: DuckDBConnection, name: string, table: Ta
     }
 }
 
-/** In version 0.1 each run had one subject, and there were neither dumps nor authors that were not fetched again. */
+/** There were neither dumps then nor authors that were not fetched again. */
 async function upgrade(connection: DuckDBConnection): Promise<void> {
     const old = ["extract_runs", "search_pages", "author_pages", "quarantine"];
     for (const name of old) {

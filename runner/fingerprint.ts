@@ -80,13 +80,17 @@ export function sourceInputs(project: Project, database: string | undefined): In
 
 /** Comments and white space outside of quotes do not count. */
 function withoutComments(sql: string): string {
-    const lexeme = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
-    return sql.replace(lexeme, (text) => (/^['"]/.test(text) ? text : " ")).trim();
+    const lexeme =
+        /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
+    return sql.replace(lexeme, (text) => (/^(?:[eE]?'|["$])/.test(text) ? text : " ")).trim();
 }
 
-/** Functions whose result changes by itself. */
+/**
+ * What changes by itself: the functions that DuckDB itself calls volatile or the same within a query only (of those that
+ * give rows anything to hold), `age` of one time, which counts to today, and samples.
+ */
 const volatile =
-    /\b(now|today|random|uuid|gen_random_uuid|current_(date|time|timestamp)|get_current_time(stamp)?|local(time|timestamp)|nextval)\b/i;
+    /\b(now|today|random|gen_random_uuid|uuid(v[47])?|current_(date|time|timestamp|localtime|localtimestamp)|get_current_time(stamp)?|transaction_timestamp|local(time|timestamp)|nextval|currval|txid_current|current_(transaction|query|connection)_id|tablesample|using\s+sample|age(?=\s*\((?:[^(),]|\([^()]*\))*\)))\b/i;
 
 /** The function by which a node's result changes although no input does, if it has one. */
 export function volatileFunction(sql: string): string | undefined {

@@ -4,11 +4,13 @@ import { keepsHistory } from "./fingerprint.ts";
 import { type Memory, recall, standingIn } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
+import { failOn, type Problem } from "./problem.ts";
 import { isSnapshotTable } from "./snapshot.ts";
 
 /**
  * The tables of `names` that go on from what stands, with their columns: incremental models and snapshots of which a table
  * is there. With `fullRefresh` incremental models begin anew, a snapshot never does.
+ * @throws ProjectError when a node would be made in place of a snapshot's history, which can't be made again.
  */
 export function keptTables(
     project: Project,
@@ -16,9 +18,16 @@ export function keptTables(
     { names, fullRefresh = false }: { names: ReadonlySet<string>; fullRefresh?: boolean | undefined },
 ): ReadonlyMap<string, readonly Column[]> {
     const kept = new Map<string, readonly Column[]>();
+    const problems: Problem[] = [];
     for (const name of names) {
         const model = project.nodes.get(name);
         const standing = memory.relations.get(name);
+        const wasSnapshot = memory.nodes.get(name)?.inputs["its materialization"] === "snapshot";
+        const isSnapshot = model?.kind === "model" && model.snapshot !== undefined;
+        if (wasSnapshot && !isSnapshot && standing !== undefined && model !== undefined && "file" in model) {
+            const message = `the work file holds the history of a snapshot "${name}", which this would replace: give it another name, or remove the work file with "clean"`;
+            problems.push({ message, at: { file: model.file, offset: 0 } });
+        }
         // A seed of this name may have stood there before.
         const isSeed = "its file" in (memory.nodes.get(name)?.inputs ?? {});
         if (model?.kind !== "model" || standing?.kind !== "table" || isSeed) continue;
@@ -28,12 +37,15 @@ export function keptTables(
                 : isSnapshotTable(standing.columns);
         if (goesOn) kept.set(name, standing.columns);
     }
+    failOn(problems);
     return kept;
 }
 
 /** Whether what stands under a name can't be made again: a snapshot, or an incremental model of `full_refresh: false`. */
-export function isHistory({ relations, nodes }: Memory, name: string): boolean {
-    return isSnapshotTable(relations.get(name)?.columns ?? []) || keepsHistory in (nodes.get(name)?.inputs ?? {});
+export function isHistory({ nodes }: Memory, name: string): boolean {
+    // By what made it: a table that only reads a snapshot has its columns too.
+    const inputs = nodes.get(name)?.inputs ?? {};
+    return inputs["its materialization"] === "snapshot" || keepsHistory in inputs;
 }
 
 /**

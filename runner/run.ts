@@ -227,6 +227,7 @@ async function runTest(
     // dbt's rule: what is to fail is looked at first, and a test of severity warn never fails.
     const status = severity === "error" && row?.is_error === true ? "fail" : row?.is_warning === true ? "warn" : "pass";
     if (failures === 0) return { status, failures };
-    const failure = await failureOf(database, { project, graph, test, sql }, { isNews: status !== "pass" });
+    const counted = { project, graph, test, sql: `${sql}${end}` };
+    const failure = await failureOf(database, counted, { isNews: status !== "pass" });
     return { status, failures, ...failure };
 }

@@ -44,9 +44,22 @@ for (const [heading, program] of [
     test(`describes every flag of ${heading.slice(3)}`, () => {
         const options = help(program).split("Options:")[1] ?? "";
         const own = [...options.matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1]).join(" ");
-        compare(heading, own, section(heading));
+        compare(heading, own, section(heading).split("\n### ")[0] ?? "");
     });
 }
+
+test("describes every command of extract and its flags", () => {
+    const commands = [...help("extract/cli.ts").matchAll(/^ {2}([a-z]+) \[options\]/gm)].map((match) => match[1] ?? "");
+    assert.equal(
+        commands,
+        [...section("## extract").matchAll(/^### (\w+)$/gm)].map((match) => match[1]),
+    );
+    for (const command of commands) {
+        const options = help("extract/cli.ts", command).split("Options:")[1] ?? "";
+        const own = [...options.matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1]).join(" ");
+        compare(command, own, section(`### ${command}`));
+    }
+});
 
 test("describes every command of the runner and its flags", () => {
     const text = section("## models");

@@ -7,8 +7,11 @@ const test = suite("answers");
 
 test("finds the works and their authors in a page", () => {
     const docs = [
-        { key: "/works/OL2W", title: "B", subject: ["Dogs", "In Berlin"], author_key: ["OL1A", "OL1A", "OL2A"] },
-        { key: "/works/OL3M", author_key: ["OL1A"] },
+        {
+            ...{ key: "/works/OL2W", title: "B", subject: ["Dogs", "In Berlin"] },
+            ...{ author_key: ["OL1A", "OL1A", "OL2A", "OL3A"], author_name: ["One", " One ", null] },
+        },
+        { key: "/works/OL3M", author_key: ["OL1A", "OL3A"], author_name: ["Uno", "Three"] },
         { key: "/works/OL4W" },
     ];
     assert.equal(readWorks({ numFound: 7, numFoundExact: true, start: 0, docs }), {
@@ -19,7 +22,11 @@ test("finds the works and their authors in a page", () => {
             { key: "/works/OL3M", labels: [] },
             { key: "/works/OL4W", labels: [] },
         ],
-        authors: ["/authors/OL1A", "/authors/OL2A"],
+        authors: new Map([
+            ["/authors/OL1A", ["One", "Uno"]],
+            ["/authors/OL2A", []],
+            ["/authors/OL3A", ["Three"]],
+        ]),
         misfits: [],
     });
 });
@@ -70,7 +77,7 @@ test("finds a lone surrogate wherever it is, and leaves pairs alone", () => {
 
 test("takes the place where an author lives for no redirect", () => {
     const author = { key: "/authors/OL1A", type: { key: "/type/author" }, location: "London" };
-    assert.equal(readAuthor(author), { documents: [{ key: "/authors/OL1A" }], misfits: [] });
+    assert.equal(readAuthor(author), { documents: [{ key: "/authors/OL1A", name: "" }], misfits: [] });
     const result = { a: { ...author, type: { key: "/type/redirect" }, location: "/authors/OL2A" } };
     assert.equal(readAuthors({ status: "ok", result }).documents, [
         { key: "/authors/OL1A", location: "/authors/OL2A" },

@@ -25,9 +25,13 @@ test("takes from pipeline.config.ts and the target what the command line does no
         contact: "a@b.example",
         subjects: ["baking"],
         baseUrl: "https://openlibrary.org",
+        authorsMaxAge: 7,
         landing: "./data/landing.duckdb",
     });
-    const given = { contact: "https://c.example", subjects: ["bread"], baseUrl: "http://127.0.0.1:8080/" };
+    const given = {
+        ...{ contact: "https://c.example", subjects: ["bread"], baseUrl: "http://127.0.0.1:8080/" },
+        authorsMaxAge: 0,
+    };
     const overridden = await load(config, given);
     assert.equal(overridden, { ...given, baseUrl: "http://127.0.0.1:8080", landing: "./data/landing.duckdb" });
 });

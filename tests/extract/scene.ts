@@ -96,7 +96,11 @@ export function writeProject(folder: string, config: object): void {
 }
 
 export function runCli(...args: string[]): Cli {
-    const child = spawn(process.execPath, ["--import", "tsx", "extract/cli.ts", ...args], { cwd: root });
+    return runProgram(process.execPath, "--import", "tsx", "extract/cli.ts", ...args);
+}
+
+export function runProgram(program: string, ...args: string[]): Cli {
+    const child = spawn(program, args, { cwd: root });
     let out = "";
     let err = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
@@ -160,7 +164,10 @@ export async function failsWith(work: Promise<unknown>, expected: string | RegEx
 }
 
 /** The rows of a run that do not depend on how often it was interrupted. */
-export async function contentOf(scene: Scene, runId: string): Promise<{ works: string[]; authors: string[] }> {
+export async function contentOf(
+    scene: Pick<Scene, "rows">,
+    runId: string,
+): Promise<{ works: string[]; authors: string[] }> {
     const works = new Set<string>();
     const authors = new Set<string>();
     for (const { body } of await scene.rows(`select body from openlibrary.search_pages where run_id = '${runId}'`)) {

@@ -43,18 +43,18 @@ const mutations: Readonly<Record<string, Mutation>> = {
     },
     "a type that a join can't take": {
         file: "models/intermediate/int_author_records.sql",
-        replace: "on records.run_id = runs.run_id",
-        by: "on extract(year from records.run_id) = runs.run_id",
+        replace: "on run_records.run_id = runs.run_id",
+        by: "on extract(year from run_records.run_id) = runs.run_id",
         says: [
-            "models/intermediate/int_author_records.sql:20:24  no function matches the given name and argument types 'date_part(STRING_LITERAL, VARCHAR)'. You might need to add explicit type casts.",
+            "models/intermediate/int_author_records.sql:51:24  no function matches the given name and argument types 'date_part(STRING_LITERAL, VARCHAR)'. You might need to add explicit type casts.",
         ],
     },
     "a date that is joined on a number": {
         file: "models/intermediate/int_author_records.sql",
-        replace: "on records.run_id = runs.run_id",
-        by: "on records.fetched_at = records.revision",
+        replace: "run_records.page_run_id = records.run_id",
+        by: "records.fetched_at = records.revision",
         says: [
-            'models/intermediate/int_author_records.sql:20:45  "revision" is BIGINT, and can\'t become TIMESTAMP, with which it is compared',
+            'models/intermediate/int_author_records.sql:54:34  "revision" is BIGINT, and can\'t become TIMESTAMP, with which it is compared',
         ],
     },
     "a time and a number in one expression": {

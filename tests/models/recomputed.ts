@@ -101,7 +101,8 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
     const started = current.select("run_id", "started_at").dedupe("run_id");
     const landed = works.semijoin(currentWorks, [["run_id", "work_key"]]).join(started, "run_id");
     const books = withYears(newest(landed, "work_key"), settings.minYear ?? 1450);
-    const newestRecords = newest(records.join(started, "run_id"), "author_key");
+    const reused = tableOf(records.columnNames(), reusedRows(rowsOf(records), landing.reused_authors));
+    const newestRecords = newest(records.concat(reused).join(started, "run_id"), "author_key");
     const keyOf = resolution(newestRecords, settings.aliases ?? { OL990000071A: "OL990000070A" });
     const resolved = (rows: ColumnTable): ColumnTable =>
         tableOf(["work_key", "landed_key", "landed_name", "author_position"], creditRows(rows)).derive({
@@ -230,6 +231,16 @@ function recordRows(pages: readonly Row[]): object[] {
                 },
             ];
         });
+    });
+}
+
+/** Records of earlier runs, as rows of the runs that did not fetch them again. */
+function reusedRows(records: readonly Row[], reused: readonly Row[]): object[] {
+    const name = (run: unknown, page: unknown, key: unknown): string => `${run} ${page} ${key}`;
+    const known = new Map(records.map((row) => [name(row.run_id, row.page_number, row.author_key), row]));
+    return reused.flatMap(({ run_id, author_key, page_run_id, page_number }) => {
+        const record = known.get(name(page_run_id, page_number, bare(String(author_key))));
+        return record === undefined ? [] : [{ ...record, run_id }];
     });
 }
 

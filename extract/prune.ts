@@ -1,0 +1,170 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import * as v from "valibot";
+import { messageOf, PipelineError } from "../common/errors.ts";
+import { attach, type LandingOptions, loadSpools, read, withInstance } from "./landing.ts";
+import { spoolFolder } from "./spool.ts";
+import { createTables, tables } from "./tables.ts";
+
+export interface PruneOptions extends LandingOptions {
+    /** How many runs of each subject stay. */
+    readonly keep: number;
+    /** Only says what would be dropped. Default: false */
+    readonly dryRun?: boolean;
+}
+
+export interface Pruned {
+    /** The runs that were dropped, oldest first. */
+    readonly runs: readonly string[];
+    readonly pages: number;
+    /** The file's size before, and after; of a dry run the latter is estimated by the bodies that would stay. */
+    readonly bytes: { readonly before: number; readonly after: number };
+}
+
+const total = v.pipe(v.bigint(), v.transform(Number));
+const runId = v.object({ run_id: v.string() });
+const pageTotals = v.object({ pages: total, bytes: total, all_bytes: total });
+
+// The models take the same run of a subject before others: complete ones, then partial ones, then failed ones with works.
+const keptRuns = (keep: number): string => `
+    create temp table kept_runs as
+    with ranked as (
+        select
+            run_id,
+            s.subject,
+            r.status,
+            r.started_at,
+            row_number() over (
+                partition by s.subject
+                order by
+                    case when s.works_landed = 0 then 3 when s.status = 'complete' then 0
+                        when s.status = 'partial' then 1 else 2 end,
+                    r.started_at desc,
+                    run_id desc
+            ) as place
+        from old.openlibrary.extract_runs as r
+        inner join old.openlibrary.extract_subjects as s using (run_id)
+    ),
+    newest as (
+        select subject, max(started_at) as started_at from ranked where place <= ${keep} group by subject
+    )
+    select run_id from ranked where place <= ${keep}
+    union
+    select run_id from ranked inner join newest using (subject)
+    where status = 'failed' and ranked.started_at > newest.started_at`;
+const reliedPages = `
+    create temp table relied_pages as
+    select distinct page_run_id as run_id, page_number
+    from old.openlibrary.reused_authors
+    where run_id in (from kept_runs)`;
+
+const tablesOf = `select table_name from duckdb_tables()
+    where database_name = 'old' and schema_name = 'openlibrary' order by table_name`;
+
+/** What stays of a table. A run of which documents stay that others reuse keeps its row, so that they have an origin. */
+function staying(table: string): string {
+    if (table === "extract_runs") return "(run_id in (from kept_runs) or run_id in (select run_id from relied_pages))";
+    if (table === "author_pages") return "(run_id in (from kept_runs) or (run_id, page_number) in (from relied_pages))";
+    return "run_id in (from kept_runs)";
+}
+
+const droppedRuns = `
+    select run_id
+    from old.openlibrary.extract_runs
+    where
+        run_id not in (from kept_runs)
+        and (
+            run_id not in (select run_id from relied_pages)
+            or run_id in (select run_id from old.openlibrary.extract_subjects)
+        )
+    order by started_at, run_id`;
+const droppedPages = `
+    select
+        count(*) filter (where not stays) as pages,
+        cast(coalesce(sum(bytes) filter (where not stays), 0) as bigint) as bytes,
+        cast(coalesce(sum(bytes), 0) as bigint) as all_bytes
+    from (
+        select strlen(body) as bytes, ${staying("search_pages")} as stays from old.openlibrary.search_pages
+        union all
+        select strlen(body) as bytes, ${staying("author_pages")} as stays from old.openlibrary.author_pages
+    )`;
+const nothing = { pages: 0, bytes: 0, all_bytes: 0 };
+
+/**
+ * Drops all but the newest runs of each subject and gives their room on the disk back: what stays is written to a new file,
+ * which then takes the old one's place. Whoever has the old file open goes on reading it. Failed runs stay while the next
+ * extraction may go on with them, that is, when they are newer than the runs that stay. The caller holds the extraction lock.
+ * @throws PipelineError when the new file can't be written; then the old one is as it was.
+ */
+export async function prune(landing: string, options: PruneOptions): Promise<Pruned> {
+    const { keep, dryRun = false, signal } = options;
+    const fresh = `${landing}.new`;
+    if (!existsSync(landing)) throw new PipelineError(`there is no landing file ${landing} to prune`);
+    discard(fresh);
+    if (!dryRun) await loadSpools(landing, options);
+    const settings = { memory_limit: "1GB", temp_directory: spoolFolder(landing) };
+    return withInstance(settings, async (connection) => {
+        const interrupt = (): void => connection.interrupt();
+        signal?.addEventListener("abort", interrupt);
+        try {
+            await attach(connection, landing, true, { ...options, as: "old" });
+            const found = await read(connection, v.object({ table_name: v.string() }), tablesOf);
+            const names = found.map(({ table_name }) => table_name);
+            const foreign = names.find((name) => !(name in tables));
+            if (foreign !== undefined) {
+                throw new PipelineError(
+                    `${landing} has a table "${foreign}" that is not the extractor's; move it away`,
+                );
+            }
+            if (!names.includes("extract_subjects")) {
+                throw new PipelineError(
+                    `${landing} was written by version 0.1; the next extraction brings it up to date`,
+                );
+            }
+            await connection.run(keptRuns(keep));
+            await connection.run(reliedPages);
+            const dropped = await read(connection, runId, droppedRuns);
+            const { pages, bytes, all_bytes } = (await read(connection, pageTotals, droppedPages))[0] ?? nothing;
+            const before = statSync(landing).size;
+            const runs = dropped.map(({ run_id }) => run_id);
+            const estimate = Math.round(before * (1 - bytes / Math.max(1, all_bytes)));
+            if (dryRun || (runs.length === 0 && pages === 0))
+                return { runs, pages, bytes: { before, after: estimate } };
+            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (storage_version 'v1.2.0')`);
+            await createTables(connection);
+            await connection.run("begin");
+            for (const name of names) {
+                await connection.run(
+                    `insert into landing.openlibrary.${name} by name from old.openlibrary.${name} where ${staying(name)}`,
+                );
+            }
+            await connection.run("commit");
+            await connection.run("checkpoint landing");
+            await connection.run("detach landing");
+            sync(fresh);
+            const after = statSync(fresh).size;
+            // While "old" is attached nobody writes to it.
+            renameSync(fresh, landing);
+            sync(dirname(landing));
+            return { runs, pages, bytes: { before, after } };
+        } catch (error) {
+            signal?.throwIfAborted();
+            if (error instanceof PipelineError) throw error;
+            const reason = messageOf(error).split("\n")[0];
+            throw new PipelineError(`${fresh} can't be written: ${reason}. ${landing} is as it was.`, { cause: error });
+        } finally {
+            signal?.removeEventListener("abort", interrupt);
+        }
+    }).finally(() => discard(fresh));
+}
+
+/** Removes what a prune that was killed or failed has left. */
+function discard(fresh: string): void {
+    for (const path of [fresh, `${fresh}.wal`]) rmSync(path, { force: true });
+}
+
+function sync(path: string): void {
+    const file = openSync(path, "r");
+    fsyncSync(file);
+    closeSync(file);
+}
