@@ -1,4 +1,13 @@
-import { appendFileSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    appendFileSync,
+    copyFileSync,
+    existsSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -178,6 +187,23 @@ test("keeps the landing file in the format that packs pages well", () =>
         assert.equal(await readRows(landing, sql), [{ version: "v1.2.0+" }]);
         assert.not(existsSync(`${landing}.wal`));
         assert.is(spoolFolder(landing), `${landing}.spool`);
+    }));
+
+test("packs bodies, and writes no more than the newest pages anew", () =>
+    withLanding(async (landing) => {
+        const body = JSON.stringify(Array.from({ length: 200 }, (_, n) => ({ key: `/works/OL${n}W`, title: "Title" })));
+        const pages = Array.from({ length: 2_100 }, (_, n) => ({
+            ...page,
+            row: { ...page.row, page_number: n + 1, body },
+        }));
+        // Not by a spool, which would sync each of them.
+        const path = write(landing, start);
+        appendFileSync(path, pages.map((record) => `${JSON.stringify(record)}\n`).join(""));
+        await loadSpools(landing, options);
+        const sql = `select compression, count(distinct row_group_id) as groups from pragma_storage_info('openlibrary.search_pages')
+            where column_name = 'body' and segment_type = 'VARCHAR' group by compression`;
+        assert.equal(await readRows(landing, sql), [{ compression: "ZSTD", groups: "2" }]);
+        assert.ok(statSync(landing).size < (body.length * pages.length) / 4, `${statSync(landing).size} bytes`);
     }));
 
 test.run();
