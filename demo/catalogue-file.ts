@@ -158,6 +158,11 @@ function parseLine(line: string, position: string): CatalogueRecord {
     } catch (error) {
         throw new PipelineError(`${position}  not JSON: ${messageOf(error)}`);
     }
+    return recordOf(value, position);
+}
+
+/** Takes a value for a record of a catalogue. @throws PipelineError `position  ...` when it is none. */
+export function recordOf(value: unknown, position: string): CatalogueRecord {
     if (typeof value !== "object" || value === null || !("key" in value)) {
         throw new PipelineError(`${position}  expected an object with a "key"`);
     }

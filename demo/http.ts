@@ -16,6 +16,21 @@ export interface Answer {
     readonly body: string;
 }
 
+/** Resets the connection without an answer. */
+export interface Drop {
+    readonly drop: true;
+}
+
+/** An answer whose bytes come piece by piece, their number not announced. When the pieces throw, the connection breaks. */
+export interface Pieces {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly pieces: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
+}
+
+/** What comes of a request. */
+export type Outcome = Answer | Drop | Pieces;
+
 /** JSON as Open Library's FastAPI half writes it: compact, raw UTF-8, signed in a header. */
 export function fastApi(value: unknown, status = 200, headers: Record<string, string> = {}): Answer {
     return {
@@ -30,6 +45,20 @@ export const internalServerError: Answer = {
     status: 500,
     headers: { "Content-Type": "text/plain; charset=utf-8", "X-Served-By": "FastAPI" },
     body: "Internal Server Error",
+};
+
+/** What nginx answers to more than 3 requests a second. */
+export const tooManyRequests: Answer = {
+    status: 429,
+    headers: { "Content-Type": "application/json" },
+    body: '{"status": 429, "message": "Too Many Requests. Consider using https://openlibrary.org/developers/dumps."}',
+};
+
+/** What haproxy answers when no server of a half is there. */
+export const serviceUnavailable: Answer = {
+    status: 503,
+    headers: { "Content-Type": "text/html" },
+    body: "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>",
 };
 
 /** JSON as Open Library's web.py half writes it: Python's `json.dumps` with its separators and `\uXXXX`. */

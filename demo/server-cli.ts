@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { type CatalogueRecord, catalogueOf, readCatalogue } from "./catalogue-file.ts";
+import { readPlan } from "./faults.ts";
 import { type GeneratorOptions, generate } from "./generator.ts";
 import { startStandIn } from "./server.ts";
 
@@ -16,6 +17,7 @@ const optionsSchema = v.object({
     subject: v.string(),
     port: v.number(),
     rateLimit: v.optional(v.boolean(), false),
+    faults: v.optional(v.string()),
     write: v.optional(v.string()),
     debug: v.optional(v.boolean(), false),
 });
@@ -29,6 +31,7 @@ const command = new Command("stand-in")
     .option("--subject <key>", "the subject that made-up works carry", "science_fiction")
     .option("--port <n>", "TCP port; 0 is any free one", wholeNumber, 0)
     .option("--rate-limit", "answer 429 to more than 3 requests a second, as Open Library does")
+    .option("--faults <plan.json>", "what goes wrong, and on which requests: demo/README.md describes it")
     .option("--write <file>", "write the made-up catalogue to a file instead of serving it")
     .option("--debug", "show the stack of an error")
     .action(async () => {
@@ -46,13 +49,15 @@ await command.parseAsync();
 async function serve(options: Options): Promise<void> {
     const catalogue = catalogueOf(recordsOf(options));
     const { port, rateLimit } = options;
-    const standIn = await startStandIn(catalogue, { port, rateLimit }).catch((error: unknown) => {
+    const faults = options.faults === undefined ? [] : readPlan(options.faults);
+    const standIn = await startStandIn(catalogue, { port, rateLimit, faults }).catch((error: unknown) => {
         if (systemCode(error) !== "EADDRINUSE") throw error;
         throw new PipelineError(`port ${port} is in use; give another with --port, or none for any free one`);
     });
     console.log("This is a stand-in for Open Library and NOT openlibrary.org.");
     console.log(standIn.url);
     console.log(`${catalogue.works.length} works, ${catalogue.documents.size} author documents. Ctrl-C ends it.`);
+    if (faults.length > 0) console.log(`It fails on purpose, as ${options.faults} plans.`);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => standIn.close());
 }
 

@@ -1,24 +1,24 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Catalogue } from "./catalogue-file.ts";
+import { type Catalogue, catalogueOf } from "./catalogue-file.ts";
 import { entityDocument, manyDocuments } from "./documents.ts";
-import { type Answer, fastApi, nginxPage, type StandInRequest } from "./http.ts";
+import { type FaultRule, injector } from "./faults.ts";
+import { type Answer, fastApi, nginxPage, type Outcome, type StandInRequest, tooManyRequests } from "./http.ts";
 import { leakyBucket } from "./rate-limit.ts";
 import { search } from "./search.ts";
 import { subjects } from "./subjects.ts";
 
-export type { Answer, StandInRequest } from "./http.ts";
-
-/** Closes the connection without an answer. */
-export interface Drop {
-    readonly drop: true;
-}
+export type { Answer, Outcome, StandInRequest } from "./http.ts";
 
 export interface StandInOptions {
     /** TCP port on 127.0.0.1. Default: 0, any free one. */
     readonly port?: number;
     /** Whether requests are limited as nginx does before Open Library: 3 a second. Default: false. */
     readonly rateLimit?: boolean;
+    /** What goes wrong, as a plan of faults says; demo/README.md describes it. Default: nothing. */
+    readonly faults?: readonly FaultRule[];
     /**
      * Called with every request before anything else; what it returns is answered instead. `answer()` gives the
      * answer that the stand-in itself would have given, for an interceptor that wants to spoil it.
@@ -26,7 +26,7 @@ export interface StandInOptions {
     readonly intercept?: (
         request: StandInRequest,
         answer: () => Answer,
-    ) => Answer | Drop | undefined | Promise<Answer | Drop | undefined>;
+    ) => Outcome | undefined | Promise<Outcome | undefined>;
 }
 
 /** One request as it was answered. */
@@ -36,7 +36,7 @@ export interface LoggedRequest {
     readonly method: string;
     /** Path and query, as they came. */
     readonly path: string;
-    /** 0 when the connection was dropped. */
+    /** 0 as long as there is no answer, and when the connection was dropped instead. */
     readonly status: number;
     readonly userAgent: string | undefined;
 }
@@ -44,22 +44,30 @@ export interface LoggedRequest {
 export interface StandIn {
     /** Without a slash at the end. */
     readonly url: string;
-    /** Every request answered so far, the oldest first. */
+    /** Every request so far, the oldest first. */
     readonly requests: readonly LoggedRequest[];
     /** Answers from another catalogue from now on. */
     replace(catalogue: Catalogue): void;
+    /** Has this go wrong from now on, and nothing that was planned before. @throws PipelineError as `planOf` does. */
+    plan(faults: readonly FaultRule[]): void;
     /** Ends every connection, also those that wait for an answer. */
     close(): Promise<void>;
 }
 
 /** Starts a stand-in for Open Library's HTTP interface on this machine. demo/README.md says what it is faithful to. */
 export async function startStandIn(catalogue: Catalogue, options: StandInOptions = {}): Promise<StandIn> {
-    const requests: LoggedRequest[] = [];
+    const requests: (LoggedRequest & { status: number })[] = [];
     const started = Date.now();
     const bucket = options.rateLimit === true ? leakyBucket() : undefined;
     let current = catalogue;
     let replaced = 0;
     let searches = 0;
+    let inject = injector(options.faults ?? []);
+
+    const replace = (next: Catalogue): void => {
+        current = next;
+        replaced++;
+    };
 
     const handle = (request: StandInRequest): Answer => {
         // Two Solr servers answer in turn, and what they hold is committed once a minute at most.
@@ -68,7 +76,7 @@ export async function startStandIn(catalogue: Catalogue, options: StandInOptions
         return route(current, request, shuffle);
     };
 
-    const answerTo = async (request: StandInRequest): Promise<Answer | Drop> => {
+    const answerTo = async (request: StandInRequest): Promise<Outcome> => {
         const instead = await options.intercept?.(request, () => handle(request));
         if (instead !== undefined) return instead;
         const refusal = refuse(request);
@@ -77,22 +85,30 @@ export async function startStandIn(catalogue: Catalogue, options: StandInOptions
         if (delay === "refused") return tooManyRequests;
         // A delayed answer does not keep a process alive whose stand-in is closed.
         if (delay > 0) await wait(delay, undefined, { ref: false });
-        return handle(request);
+        const answer = (other = request): Answer => handle(other);
+        const change = (records: Parameters<typeof catalogueOf>[0]): void => replace(catalogueOf(records));
+        return (await inject({ request, answer, catalogue: () => current, change })) ?? answer();
     };
 
     const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
-        const at = Date.now();
         const request = requestOf(incoming);
-        const answer = await answerTo(request);
-        requests.push({
-            at,
+        const logged = {
+            at: Date.now(),
             method: request.method,
             path: request.url,
-            status: "drop" in answer ? 0 : answer.status,
+            status: 0,
             userAgent: incoming.headers["user-agent"],
-        });
+        };
+        requests.push(logged);
+        const answer = await answerTo(request);
         if ("drop" in answer) {
-            incoming.socket.destroy();
+            incoming.socket.resetAndDestroy();
+            return;
+        }
+        logged.status = answer.status;
+        if ("pieces" in answer) {
+            outgoing.writeHead(answer.status, answer.headers);
+            await pipeline(Readable.from(answer.pieces), outgoing);
             return;
         }
         const length = { "Content-Length": Buffer.byteLength(answer.body) };
@@ -113,9 +129,9 @@ export async function startStandIn(catalogue: Catalogue, options: StandInOptions
     return {
         url: `http://127.0.0.1:${address.port}`,
         requests,
-        replace: (next) => {
-            current = next;
-            replaced++;
+        replace,
+        plan: (faults) => {
+            inject = injector(faults);
         },
         close: () =>
             new Promise<void>((resolve, reject) => {
@@ -124,12 +140,6 @@ export async function startStandIn(catalogue: Catalogue, options: StandInOptions
             }),
     };
 }
-
-const tooManyRequests: Answer = {
-    status: 429,
-    headers: { "Content-Type": "application/json" },
-    body: '{"status": 429, "message": "Too Many Requests. Consider using https://openlibrary.org/developers/dumps."}',
-};
 
 /** nginx's largest request line, which holds method, URL and version. */
 const longestRequestLine = 8192;

@@ -5,7 +5,8 @@ import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { Client } from "./client.ts";
-import { findLanding, loadSettings } from "./config.ts";
+import { findLanding, findSubjects, loadSettings } from "./config.ts";
+import { extractDump } from "./dumps/extract-dump.ts";
 import { extract, FailedExtraction } from "./extract.ts";
 import { Progress } from "./progress.ts";
 import { prune } from "./prune.ts";
@@ -23,6 +24,13 @@ const optionsSchema = v.object({
     authorsMaxAge: v.optional(v.number()),
     contact: v.optional(v.string()),
     pace: v.union([v.number(), v.literal("off")]),
+    dump: v.optional(v.string()),
+    authors: v.optional(v.string()),
+    editions: v.optional(v.string()),
+    ratings: v.optional(v.string()),
+    readingLog: v.optional(v.string()),
+    all: v.optional(v.boolean(), false),
+    force: v.optional(v.boolean(), false),
 });
 type Options = v.InferOutput<typeof optionsSchema>;
 
@@ -43,6 +51,13 @@ const program = new Command("extract")
         pace,
         politePace,
     )
+    .option("--dump <file>", "land works from this file of Open Library's monthly dumps, not from the service")
+    .option("--authors <file>", "the dump's authors, which --dump needs")
+    .option("--editions <file>", "the dump's editions, of which years, languages and ISBNs come")
+    .option("--ratings <file>", "the dump's ratings")
+    .option("--reading-log <file>", "the dump's reading log")
+    .option("--all", "land every work of the dump, whatever its subjects")
+    .option("--force", "land a dump that is stale or has far fewer lines than the last one all the same")
     .option("--project-dir <dir>", "the folder of pipeline.config.ts", ".")
     .option("--debug", "print the stack of an error")
     .enablePositionalOptions()
@@ -117,7 +132,38 @@ async function pruneLanding(options: v.InferOutput<typeof pruneSchema>): Promise
 }
 
 /** Extracts the subjects and returns the exit code. */
-async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
+function main(options: Options): Promise<number> {
+    const { dump, authors, ...others } = options;
+    if (dump !== undefined) {
+        if (authors === undefined) throw new PipelineError("--dump needs the authors of that dump: give --authors too");
+        return fromDump({ ...others, works: dump, authors });
+    }
+    const [stray] = (["authors", "editions", "ratings", "readingLog", "all", "force"] as const).filter(
+        (name) => options[name] !== undefined && options[name] !== false,
+    );
+    if (stray === undefined) return fromService(options);
+    const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new PipelineError(`--${flag} is about a dump: give its works too, with --dump`);
+}
+
+async function fromDump(given: Omit<Options, "dump"> & { works: string; authors: string }): Promise<number> {
+    const { projectDir, target, subject, all, force } = given;
+    const landing = await findLanding(projectDir, target);
+    const progress = new Progress(process.stderr);
+    // Beside all works, only those subjects count on their own that are named.
+    const subjects = keysOf(subject ?? (all ? [] : await findSubjects(projectDir)), progress);
+    const unlock = takeLock(`${landing}.extract.lock`, `extract --dump ${given.works}`);
+    try {
+        const { signal } = interruption;
+        const done = await extractDump(given, { landing, subjects, all, force, progress, signal });
+        console.log(done.summary);
+        return 0;
+    } finally {
+        unlock();
+    }
+}
+
+async function fromService({ projectDir, maxWorks, pace, ...given }: Options): Promise<number> {
     const { contact, subjects, baseUrl, authorsMaxAge, landing } = await loadSettings(projectDir, {
         ...(given.contact !== undefined && { contact: given.contact }),
         ...(given.subject !== undefined && { subjects: given.subject }),
@@ -130,13 +176,8 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
         throw new PipelineError(`--pace ${pace} is too fast for ${host}, which allows ${politePace} requests a second`);
     }
     const progress = new Progress(process.stderr);
-    const keys = new Set<string>();
-    for (const typed of subjects) {
-        const key = subjectKey(typed);
-        if (key !== typed) progress.say(`"${typed}" is the subject key "${key}"`);
-        keys.add(key);
-    }
-    const unlock = takeLock(`${landing}.extract.lock`, `extract ${[...keys].join(" ")}`);
+    const keys = keysOf(subjects, progress);
+    const unlock = takeLock(`${landing}.extract.lock`, `extract ${keys.join(" ")}`);
     try {
         const { signal } = interruption;
         const client = new Client({
@@ -146,12 +187,22 @@ async function main({ projectDir, maxWorks, pace, ...given }: Options): Promise<
             signal,
             say: (line) => progress.say(line),
         });
-        const done = await extract([...keys], { landing, baseUrl, maxWorks, authorsMaxAge, client, progress, signal });
+        const done = await extract(keys, { landing, baseUrl, maxWorks, authorsMaxAge, client, progress, signal });
         console.log(done.summary);
         return done.status === "complete" || done.isStopped ? 0 : 3;
     } finally {
         unlock();
     }
+}
+
+/** The keys of subjects as they were typed, each once. */
+function keysOf(typed: readonly string[], progress: Progress): string[] {
+    const keys = typed.map((text) => {
+        const key = subjectKey(text);
+        if (key !== text) progress.say(`"${text}" is the subject key "${key}"`);
+        return key;
+    });
+    return [...new Set(keys)];
 }
 
 /** Prints an error and returns its exit code. What the system refuses (a full disk, a folder) is a person's to mend. */

@@ -35,6 +35,7 @@ export interface Overrides extends ExtractConfig {
 }
 
 const configName = "pipeline.config.ts";
+const noSubject = `no subject to extract; name one with --subject science_fiction, or in ${configName} under extract.subjects`;
 
 const extractConfig = v.strictObject({
     contact: v.optional(v.string()),
@@ -61,15 +62,20 @@ export async function loadSettings(projectDir: string, overrides: Overrides): Pr
     const authorsMaxAge = overrides.authorsMaxAge ?? extract.authorsMaxAge ?? 7;
     const problems = [
         contactProblem(contact),
-        subjects.length === 0
-            ? `no subject to extract; name one with --subject science_fiction, or in ${configName} under extract.subjects`
-            : undefined,
+        subjects.length === 0 ? noSubject : undefined,
         /^https?:/.test(baseUrl) && URL.canParse(baseUrl)
             ? undefined
             : `the base URL is "${baseUrl}"; expected something like "https://openlibrary.org"`,
     ].filter((problem) => problem !== undefined);
     if (problems.length > 0) throw new PipelineError(problems.join("\n"));
     return { contact, subjects, baseUrl, authorsMaxAge, landing };
+}
+
+/** The subjects that pipeline.config.ts names. @throws PipelineError when it names none. */
+export async function findSubjects(projectDir: string): Promise<readonly string[]> {
+    const { extract } = await load(projectDir, configName, configModule);
+    if ((extract.subjects ?? []).length === 0) throw new PipelineError(noSubject);
+    return extract.subjects ?? [];
 }
 
 /** The absolute path of a target's landing file. Default of `target`: that of pipeline.config.ts */

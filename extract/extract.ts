@@ -186,6 +186,8 @@ async function landWorks(run: Run, subject: Subject, client: Client, options: Wa
                 `address, as in ${run.row.base_url}/subjects/science_fiction`,
         );
     }
+    // So it is when a run goes on that has all works, or when all have come with other subjects.
+    if (isWhole(subject)) return;
     await walkWorks(run, subject, client, options);
     if (!isStoppedEarly(run, subject)) await settle(run, subject, client, options);
 }

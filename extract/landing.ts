@@ -87,6 +87,7 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
     let run: RunRow | undefined;
     let totals: Totals | undefined;
     const subjects = new Map<string, SubjectRow>();
+    const landed = new Map<string, ReadonlySet<number>>();
     let end: EndRow = {
         status: "failed",
         message: "the process ended before the run did",
@@ -103,8 +104,11 @@ async function loadSpool(connection: DuckDBConnection, path: string): Promise<vo
             for (const page of record.pages) await insertReused(connection, record.run_id, page);
         } else {
             const { run_id, page_number, fetched_at } = record.row;
-            const added = await insert(connection, record.kind, record.row, () => "on conflict do nothing");
-            if (added === 0) continue;
+            // An insert that looks out for conflicts takes three times as long.
+            const known = landed.get(record.kind) ?? (await pagesOf(connection, record.kind, run_id));
+            landed.set(record.kind, known);
+            if (known.has(page_number)) continue;
+            await insert(connection, record.kind, record.row);
             for (const misfit of record.misfits) {
                 const row = { run_id, source: record.kind, page_number, ...misfit, fetched_at };
                 await insert(connection, "quarantine", row);
@@ -126,6 +130,13 @@ async function insertReused(connection: DuckDBConnection, runId: string, page: R
     await connection.run(sql, [runId, JSON.stringify(page.author_keys), page.page_run_id, page.page_number]);
 }
 
+/** The numbers of the pages of a run that are in the file already. */
+async function pagesOf(connection: DuckDBConnection, table: string, runId: string): Promise<ReadonlySet<number>> {
+    const sql = `select page_number from landing.openlibrary.${table} where run_id = $1`;
+    const pages = await read(connection, v.object({ page_number: v.number() }), sql, [runId]);
+    return new Set(pages.map(({ page_number }) => page_number));
+}
+
 /** What is inserted takes the place of the row with the same key. */
 function replacing(key: string): (columns: readonly string[]) => string {
     return (columns) => {
@@ -134,17 +145,16 @@ function replacing(key: string): (columns: readonly string[]) => string {
     };
 }
 
-/** Returns how many rows came to it: 0 or 1. */
 async function insert(
     connection: DuckDBConnection,
     table: string,
     row: Readonly<Record<string, string | number | null>>,
     onConflict: (columns: readonly string[]) => string = () => "",
-): Promise<number> {
+): Promise<void> {
     const columns = Object.keys(row);
     const places = columns.map((_, index) => `$${index + 1}`);
     const sql = `insert into landing.openlibrary.${table} (${columns.join(", ")}) values (${places.join(", ")}) ${onConflict(columns)}`;
-    return (await connection.run(sql, Object.values(row))).rowsChanged;
+    await connection.run(sql, Object.values(row));
 }
 
 /** Whether the landing file knows a run of this name. */

@@ -13,6 +13,9 @@ const fields = [
     .flat()
     .join(",");
 
+/** A page without any of the works that its count promises. */
+export class EmptyPage extends BadAnswer {}
+
 /** Works whose keys lie between two texts, in the service's order of keys. */
 export interface KeyRange {
     /** Exclusive. Default: from the first key on */
@@ -54,6 +57,7 @@ export function askForPage(
     const read = (json: unknown): WorksPage => {
         const page = readWorks(json);
         const due = Math.min(limit, Math.max(0, page.numFound - offset));
+        if (page.docs === 0 && due > 0) throw new EmptyPage(`answered 200 with no works where ${due} were due`);
         if (page.docs !== due) throw new BadAnswer(`answered 200 with ${page.docs} works where ${due} were due`);
         if (page.works.some(({ key }, index) => index > 0 && key <= (page.works[index - 1]?.key ?? ""))) {
             throw new BadAnswer("answered 200 with works that are not in the order of their keys");

@@ -2,7 +2,7 @@ import type { WorksPage } from "./answers.ts";
 import { type Answer, type Client, isRefusal, RequestError } from "./client.ts";
 import { inParallel } from "./parallel.ts";
 import type { Run, Subject } from "./run.ts";
-import { askForCount, askForPage, isRange, type KeyRange } from "./search.ts";
+import { askForCount, askForPage, EmptyPage, isRange, type KeyRange } from "./search.ts";
 
 /** The most that one request may ask for, and what is asked for when the service fails on that. */
 const pageSizes = { whole: 1000, small: 100 };
@@ -141,9 +141,16 @@ async function walkByOffset(walk: Walk, from: number): Promise<void> {
     for (;;) {
         const limit = limitOf(walk, before);
         if (limit <= 0) return;
-        const answer = await inSmallerPages(limit, (size) =>
-            askForPage(client, { subject: subject.key, without }, { limit: size, offset: before }),
-        );
+        let answer: Answer<WorksPage>;
+        try {
+            answer = await inSmallerPages(limit, (size) =>
+                askForPage(client, { subject: subject.key, without }, { limit: size, offset: before }),
+            );
+        } catch (error) {
+            if (!(error instanceof RequestError && error.cause instanceof EmptyPage)) throw error;
+            walk.note(`the service has no works after the first ${before}, although it counts more`);
+            return;
+        }
         run.landWorks(subject, answer, isWithout(walk) ? subject.numFound : answer.value.numFound);
         before += answer.value.docs;
         if (before >= answer.value.numFound) return;
@@ -174,7 +181,8 @@ async function withRange<T>(range: KeyRange, ask: () => Promise<T>): Promise<T> 
     try {
         return await ask();
     } catch (error) {
-        if (!isRange(range) || !isRefusal(error)) throw error;
+        // What is down is down for every question.
+        if (!isRange(range) || !isRefusal(error) || [502, 503, 504].includes(error.status)) throw error;
         throw new NoRanges(`the service refuses a range of keys (${error.status})`);
     }
 }

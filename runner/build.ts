@@ -170,7 +170,7 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
         if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
         const { runId } = teller.run;
         const results = await run(database, project, {
-            ...{ graph, compiled, plan, refused, standing: memory.relations, ...teller.run },
+            ...{ graph, compiled, plan, refused, memory, ...teller.run },
             onResult: (result, position) => teller.result(result, position),
             stopAfter: (result) => reasonToStop(result, options),
         });

@@ -5,7 +5,7 @@ import { impossibleCast } from "./casts.ts";
 import type { Columns } from "./check.ts";
 import { type Compiled, readsOf, relationOf } from "./compile.ts";
 import { canonicalType, misnamed } from "./contract.ts";
-import { type Column, createEmpty, type Database, identifier, SqlError } from "./duckdb.ts";
+import { type Column, createEmpty, type Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { incrementMistake, schemaChange } from "./incremental.ts";
 import type { DataTest, Model, Node, Project, Seed, Source } from "./nodes.ts";
 import type { Problem } from "./problem.ts";
@@ -57,7 +57,10 @@ export async function checkNode(
     const sql = compiled.get(node.name);
     if (sql === undefined) throw new Error(`${node.name} was not compiled`);
     const mistake = syntax === undefined ? undefined : queryMistake(project, node, { sql, syntax });
-    if (mistake !== undefined) return { problem: mistake };
+    if (mistake !== undefined) {
+        const remedy = node.kind === "test" && syntax?.ok === false ? await quoteRemedy(database, node) : "";
+        return { problem: { ...mistake, message: `${mistake.message}${remedy}` } };
+    }
     const threshold = node.kind === "test" ? await thresholdMistake(database, node, conditions) : undefined;
     if (threshold !== undefined) return { problem: threshold };
     const known = node.parents.flatMap((name) => columns.get(name) ?? []).map((column) => column.name);
@@ -104,7 +107,7 @@ export async function checkNode(
         const offset = await repeatedName(database, sql.text, repeated);
         return { problem: problemOf(new SqlError(message, { offset }), sql) };
     }
-    const timeless = node.incremental?.window === undefined ? undefined : windowMistake(node, made);
+    const timeless = timeMistake(node, made);
     if (timeless !== undefined) return { problem: timeless };
     const standing = kept.get(node.name);
     if (standing !== undefined) await createEmpty(database, table, standing);
@@ -136,15 +139,14 @@ function columnsAfter(
     return typeof change === "string" ? change : change.result;
 }
 
-/** The time of a window must be one. */
-function windowMistake(model: Model, made: readonly Column[]): Problem | undefined {
-    const name = model.incremental?.window?.eventTime ?? "";
-    const type = made.find((column) => column.name.toLowerCase() === name.toLowerCase())?.type;
+/** The time of a window must be one, and so must the time by which a snapshot knows what is later. */
+function timeMistake({ incremental, snapshot, declaredAt: at }: Model, made: readonly Column[]): Problem | undefined {
+    const updatedAt = snapshot?.strategy === "timestamp" ? snapshot.updatedAt : undefined;
+    const [setting, name] =
+        updatedAt === undefined ? ["event_time", incremental?.window?.eventTime] : ["updated_at", updatedAt];
+    const type = made.find((column) => column.name.toLowerCase() === name?.toLowerCase())?.type;
     if (type === undefined || /^(DATE|TIMESTAMP)/.test(type)) return undefined;
-    return {
-        message: `event_time is "${name}", which is ${type}; expected a date or a timestamp`,
-        at: model.declaredAt,
-    };
+    return { message: `${setting} is "${name}", which is ${type}; expected a date or a timestamp`, at };
 }
 
 /** DuckDB makes a, a_1 of two columns a, in subqueries too: a_1 then stands neither in the query nor in what it reads. */
@@ -156,6 +158,16 @@ function repeatedColumn(found: readonly Column[], read: readonly Column[], sql: 
     if (suspects.length === 0) return undefined;
     const written = [sql.text, ...read.flatMap(({ name, type }) => [name, type])].join("\n").toLowerCase();
     return suspects.find(({ name }) => !written.includes(name.toLowerCase()))?.base;
+}
+
+/** What to do about a column whose name has a meaning in SQL, if it is one. */
+async function quoteRemedy(database: Database, { column = "" }: DataTest): Promise<string> {
+    const isWord = /^\w+$/.test(column);
+    const found = await database.value(
+        `select 1 from duckdb_keywords() where keyword_category = 'reserved' and keyword_name = ${literal(column.toLowerCase())}`,
+    );
+    if (column === "" || column.startsWith('"') || (isWord && found === null)) return "";
+    return `. The column's name needs quotes in SQL: set quote: true on "${column}"`;
 }
 
 /** `warn_if` and `error_if` are written in SQL too. `sound` are those that were asked for before. */

@@ -25,10 +25,13 @@ interface SharedFlags {
     readonly indirectSelection?: IndirectSelection;
 }
 
-// `| head` closes the pipe when it has enough: what is being built is built all the same, with nobody to tell.
+// `| head` closes the pipe when it has enough: what is being built is built all the same, with nobody to tell. So it is where
+// the output goes to a full disk, but that is no success.
 for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error) => {
-        if (systemCode(error) !== "EPIPE") throw error;
+        if (systemCode(error) === "EPIPE" || process.exitCode === 1) return;
+        process.exitCode = 1;
+        if (stream === process.stdout) process.stderr.write(`the output can't be written: ${messageOf(error)}\n`);
     });
 }
 
@@ -223,7 +226,8 @@ command("show", "print rows of a model, a seed or a query, from the models as th
     .action(async (flags: SharedFlags & { inline?: string; limit: number; output: "table" | "json" | "csv" }) => {
         const { show } = await import("./commands/show.ts");
         const { inline, limit, output: format } = flags;
-        const width = process.stdout.isTTY ? process.stdout.columns : undefined;
+        // A terminal that does not know its width says 0.
+        const width = (process.stdout.isTTY && process.stdout.columns) || undefined;
         const own = inline === undefined ? {} : { inline };
         await show({ ...projectOptions(flags), ...own, limit, output: format, width }, output);
     });

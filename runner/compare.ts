@@ -48,15 +48,17 @@ export async function compareRelations(
     // Rows of one key are paired one by one, in the order of their values.
     const numbered = (relation: string): string =>
         `select ${all}, row_number() over (partition by ${by.join(", ")} order by ${all}) as shelfmark_n from ${relation}`;
-    const isSame = [...by, "shelfmark_n"].map((name) => `a.${name} is not distinct from b.${name}`).join(" and ");
-    const isOther = (name: string): string => `a.${identifier(name)} is distinct from b.${identifier(name)}`;
+    // A whole row is read by its relation's name, which no column must have.
+    const [a, b] = ["shelfmark_before", "shelfmark_after"];
+    const isSame = [...by, "shelfmark_n"].map((name) => `${a}.${name} is not distinct from ${b}.${name}`).join(" and ");
+    const isOther = (name: string): string => `${a}.${identifier(name)} is distinct from ${b}.${identifier(name)}`;
     const changed = rest.length === 0 ? "false" : `(${rest.map(isOther).join(" or ")})`;
     await database.run(
         `create or replace temp table shelfmark_pairs as
-         select a as before, b as after,
-             case when a.shelfmark_n is null then 'added' when b.shelfmark_n is null then 'gone' else 'changed' end as kind
-         from (${numbered(before)}) as a full join (${numbered(after)}) as b on ${isSame}
-         where a.shelfmark_n is null or b.shelfmark_n is null or ${changed}`,
+         select ${a} as before, ${b} as after,
+             case when ${a}.shelfmark_n is null then 'added' when ${b}.shelfmark_n is null then 'gone' else 'changed' end as kind
+         from (${numbered(before)}) as ${a} full join (${numbered(after)}) as ${b} on ${isSame}
+         where ${a}.shelfmark_n is null or ${b}.shelfmark_n is null or ${changed}`,
     );
     try {
         const counts = rest.map(

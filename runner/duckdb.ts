@@ -131,7 +131,7 @@ export class Database {
             if (columns.every(({ type }) => !compound.has(type.typeId))) {
                 return columns.map(({ name, type }) => ({ name, type: type.alias ?? String(type) }));
             }
-            const rows = await this.rows(`describe ${relation}`);
+            const rows = await this.rows(`describe select * from ${relation}`);
             return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
         } catch (error) {
             throw error instanceof SqlError ? error : toSqlError(error, relation);

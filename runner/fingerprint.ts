@@ -41,6 +41,9 @@ export function fingerprint(inputs: Inputs): string {
     return hash(JSON.stringify(Object.entries(inputs).sort()));
 }
 
+/** The input by which the work file knows models that are never made anew: what they hold, nobody can make again. */
+export const keepsHistory = "its history is kept";
+
 function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
     if (node.kind === "source") return sourceInputs(project, node.database);
     if (node.kind === "seed") {
@@ -61,6 +64,7 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
         "its SQL": sql,
         "its materialization": node.materialized,
         ...(settings === undefined ? {} : { "its settings": hash(JSON.stringify(settings)) }),
+        ...(node.kind === "model" && node.incremental?.fullRefresh === false ? { [keepsHistory]: "yes" } : {}),
     };
 }
 
@@ -76,13 +80,17 @@ export function sourceInputs(project: Project, database: string | undefined): In
 
 /** Comments and white space outside of quotes do not count. */
 function withoutComments(sql: string): string {
-    const lexeme = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
-    return sql.replace(lexeme, (text) => (/^['"]/.test(text) ? text : " ")).trim();
+    const lexeme =
+        /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
+    return sql.replace(lexeme, (text) => (/^(?:[eE]?'|["$])/.test(text) ? text : " ")).trim();
 }
 
-/** Functions whose result changes by itself. */
+/**
+ * What changes by itself: the functions that DuckDB itself calls volatile or the same within a query only (of those that
+ * give rows anything to hold), `age` of one time, which counts to today, and samples.
+ */
 const volatile =
-    /\b(now|today|random|uuid|gen_random_uuid|current_(date|time|timestamp)|get_current_time(stamp)?|local(time|timestamp)|nextval)\b/i;
+    /\b(now|today|random|gen_random_uuid|uuid(v[47])?|current_(date|time|timestamp|localtime|localtimestamp)|get_current_time(stamp)?|transaction_timestamp|local(time|timestamp)|nextval|currval|txid_current|current_(transaction|query|connection)_id|tablesample|using\s+sample|age(?=\s*\((?:[^(),]|\([^()]*\))*\)))\b/i;
 
 /** The function by which a node's result changes although no input does, if it has one. */
 export function volatileFunction(sql: string): string | undefined {

@@ -26,7 +26,8 @@ export function schemaChange(
     const mode: Incremental["onSchemaChange"] = incremental?.onSchemaChange ?? "fail";
     const none: SchemaChange = { add: [], drop: [], retype: [], filled: made.map((c) => c.name), result: kept };
     if (added.length + gone.length + retyped.length === 0) return none;
-    const remedy = "set on_schema_change, or make the table anew with --full-refresh";
+    const anew = incremental?.fullRefresh === false ? "" : ", or make the table anew with --full-refresh";
+    const remedy = `set on_schema_change${anew}`;
     if (mode === "fail") {
         const changes = [
             ...added.map((column) => `+ ${column.name} ${column.type}`),
@@ -41,6 +42,10 @@ export function schemaChange(
             return `"${name}" is kept with a column "${missing.name}" that its SQL no longer gives, which on_schema_change: ignore can't fill; append_new_columns or sync_all_columns can`;
         }
         return { ...none, filled: kept.map((column) => column.name) };
+    }
+    const time = incremental?.window?.eventTime.toLowerCase();
+    if (added.some(({ name }) => name.toLowerCase() === time)) {
+        return `"${name}" is kept without its event_time "${incremental?.window?.eventTime}": make the table anew with --full-refresh`;
     }
     if (mode === "append_new_columns") return { ...none, add: added, result: [...kept, ...added] };
     const left = kept.filter((column) => !gone.includes(column));
@@ -67,21 +72,38 @@ export function incrementMistake(made: readonly Column[], increment: readonly Co
     return undefined;
 }
 
-/** Changes a table's columns as decided. To be called in the transaction that fills them. */
+/**
+ * Changes a table's columns as decided. To be called in the transaction that fills them.
+ * @throws SqlError when a value that stands would not be itself in its column's new type.
+ */
 export async function alterTable(
     database: Database,
     relation: string,
     { add, drop, retype }: Pick<SchemaChange, "add" | "drop" | "retype">,
 ): Promise<void> {
-    const alter = (what: string): Promise<void> => database.run(`alter table ${relation} ${what}`);
+    const alter = (what: string): Promise<void> => runOwn(database, `alter table ${relation} ${what}`);
     for (const { name, type } of add) await alter(`add column ${identifier(name)} ${type}`);
     for (const name of drop) await alter(`drop column ${identifier(name)}`);
-    for (const { name, type } of retype) await alter(`alter column ${identifier(name)} type ${type}`);
+    const types = retype.length === 0 ? new Map() : await typesOf(database, relation);
+    const remedy = "cast it, or make the table anew with --full-refresh";
+    for (const { name, type } of retype) {
+        await rejectLoss(database, relation, { name, from: types.get(name.toLowerCase()) ?? type, to: type, remedy });
+        await alter(`alter column ${identifier(name)} type ${type}`);
+    }
+}
+
+/** Runs SQL that no author wrote: a mistake has no place in theirs. */
+async function runOwn(database: Database, sql: string): Promise<void> {
+    try {
+        await database.run(sql);
+    } catch (error) {
+        throw error instanceof SqlError ? new SqlError(error.message, { cause: error }) : error;
+    }
 }
 
 /**
  * Takes the rows of `increment`, a table, into the kept table `relation`, as the model's strategy says.
- * @throws SqlError when a merge is given two rows of one key.
+ * @throws SqlError when a merge is given two rows of one key, and when a value would not be itself in its column.
  */
 export async function takeIn(
     database: Database,
@@ -92,6 +114,12 @@ export async function takeIn(
     const list = filled.map(identifier).join(", ");
     const insert = `insert into ${relation} (${list}) select ${list} from ${increment}`;
     const isSame = sameKey(model.uniqueKey);
+    const [kept, made] = [await typesOf(database, relation), await typesOf(database, increment)];
+    const remedy = "set on_schema_change: sync_all_columns, or cast it back";
+    for (const name of filled) {
+        const [to = "", from = ""] = [kept, made].map((types) => types.get(name.toLowerCase()));
+        if (to !== from) await rejectLoss(database, increment, { name, from, to, remedy });
+    }
     if (strategy === "merge") {
         await rejectRepeatedKeys(database, model, increment);
         const lower = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
@@ -101,7 +129,8 @@ export async function takeIn(
         const set = filled.filter((name) => !keys.includes(name.toLowerCase()) && isSet(name.toLowerCase()));
         const updates = set.map((name) => `${identifier(name)} = made.${identifier(name)}`).join(", ");
         const values = filled.map((name) => `made.${identifier(name)}`).join(", ");
-        await database.run(
+        await runOwn(
+            database,
             `merge into ${relation} as kept using ${increment} as made on ${isSame}
              ${updates === "" ? "" : `when matched then update set ${updates}`}
              when not matched then insert (${list}) values (${values})`,
@@ -109,11 +138,40 @@ export async function takeIn(
         return;
     }
     if (strategy === "delete+insert") {
-        await database.run(
+        await runOwn(
+            database,
             `delete from ${relation} as kept where exists (select 1 from ${increment} as made where ${isSame})`,
         );
     }
-    await database.run(insert);
+    await runOwn(database, insert);
+}
+
+/** Values of a column on their way into another type. */
+interface Recast {
+    readonly name: string;
+    readonly from: string;
+    readonly to: string;
+    /** What is to be done where one would be lost. */
+    readonly remedy: string;
+}
+
+/**
+ * DuckDB would round 2.7 to 3 without a word on the way into a column of whole numbers.
+ * @throws SqlError which names a value of `table` that would not be itself.
+ */
+async function rejectLoss(database: Database, table: string, { name, from, to, remedy }: Recast): Promise<void> {
+    const column = identifier(name);
+    const [row] = await database.rows(
+        `select ${column} as lost from ${table}
+         where try_cast(try_cast(${column} as ${to}) as ${from}) is distinct from ${column} limit 1`,
+    );
+    if (row === undefined) return;
+    const value = valueText(row.lost ?? null);
+    throw new SqlError(`"${name}" is ${from}, and its ${value} would be lost in a column of ${to}: ${remedy}`, {});
+}
+
+async function typesOf(database: Database, table: string): Promise<ReadonlyMap<string, string>> {
+    return new Map((await database.columns(table)).map(({ name, type }) => [name.toLowerCase(), type]));
 }
 
 /** The condition that `kept` and `made` have the same key; NULL is a value here. */
@@ -125,10 +183,10 @@ export function sameKey(key: readonly string[]): string {
 export async function rejectRepeatedKeys(database: Database, model: Model, relation: string): Promise<void> {
     const key = model.uniqueKey.map(identifier).join(", ");
     const [row] = await database.rows(
-        `select ${key}, count(*) as "how many" from ${relation} group by ${key} having count(*) > 1 order by ${key} limit 1`,
+        `select ${key}, count(*) as shelfmark_rows from ${relation} group by ${key} having count(*) > 1 order by ${key} limit 1`,
     );
     if (row === undefined) return;
-    const { "how many": rows, ...values } = row;
+    const { shelfmark_rows: rows, ...values } = row;
     throw new SqlError(`${valueText(rows ?? null)} rows have the unique_key ${keyText(values)}`, {});
 }
 

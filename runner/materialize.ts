@@ -94,11 +94,13 @@ async function goOn(
     const relation = relationOf(model);
     const window = model.incremental?.window;
     const start = window === undefined ? null : await database.value(windowStart(model));
-    // What has no time belongs to no window, so it is made anew each time.
+    // What has no time belongs to no window: it is made anew where the run gives any.
     const isInWindow =
         window === undefined || start === null
             ? "true"
             : `(${identifier(window.eventTime)} >= ${literal(String(start))} or ${identifier(window.eventTime)} is null)`;
+    const time = identifier(window?.eventTime ?? "");
+    const isReplaced = `${isInWindow} and (${time} is not null or exists (from ${increment} where ${time} is null))`;
     const around =
         model.snapshot === undefined
             ? { before: "select * from (\n", after: `\n) as made where ${isInWindow}` }
@@ -116,7 +118,7 @@ async function goOn(
             if (model.snapshot === undefined) {
                 const change = schemaChange(model, { kept, made });
                 if (typeof change === "string") throw new SqlError(change, {});
-                if (window !== undefined) await database.run(`delete from ${relation} where ${isInWindow}`);
+                if (window !== undefined) await database.run(`delete from ${relation} where ${isReplaced}`);
                 await alterTable(database, relation, change);
                 await takeIn(database, model, { relation, increment, filled: change.filled });
                 newRows = Number(await database.value(`select count(*) from ${increment}`));

@@ -130,7 +130,7 @@ export const workCatalog = "shelfmark_work";
  */
 export async function attachWork(
     database: Database,
-    project: Project,
+    project: Pick<Project, "root" | "target">,
     { write, ...options }: OpenOptions & { write: boolean },
 ): Promise<void> {
     const { folder, work, lock } = placesOf(project);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isMap, type Node, parseDocument, type YAMLParseError } from "yaml";
+import { type Document, isMap, type Node, parseDocument, visit, type YAMLParseError } from "yaml";
 import { modelConfigEntries, tagList, type Var } from "./config.ts";
 import { csvObjects } from "./csv.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
@@ -174,7 +174,12 @@ const testConfigSchema = v.strictObject({
     warn_if: v.optional(v.pipe(v.string(), v.description('From which count of failing rows on: "> 10".')), "!= 0"),
     error_if: v.optional(v.pipe(v.string(), v.description("Looked at before warn_if.")), "!= 0"),
     limit: v.optional(
-        v.pipe(v.number(), v.integer(), v.minValue(1), v.description("At how many failing rows counting ends.")),
+        v.pipe(
+            v.number(),
+            v.integer("a whole number"),
+            v.minValue(1, "1 or more"),
+            v.description("At how many failing rows counting ends."),
+        ),
     ),
     enabled: v.optional(v.boolean()),
 });
@@ -219,7 +224,7 @@ const modelConfigSchema = v.strictObject({
     merge_exclude_columns: v.optional(keys),
     event_time: v.optional(v.string()),
     batch_size: v.optional(v.picklist(["hour", "day", "month", "year"])),
-    lookback: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    lookback: v.optional(v.pipe(v.number(), v.integer("a whole number"), v.minValue(0, "0 or more"))),
     contract: v.optional(
         v.pipe(
             v.strictObject({ enforced: v.optional(v.boolean(), false) }),
@@ -413,6 +418,17 @@ const nothing: Properties = {
     tests: [],
 };
 
+/** A number of more digits than JavaScript's have stays the text that it is: SQL knows it whole. */
+function keepDigits(document: Document): void {
+    visit(document, {
+        Scalar: (_, scalar) => {
+            const text = typeof scalar.value === "number" ? (scalar.source ?? "") : "";
+            const digits = /^[-+]?([\d.]+)/.exec(text)?.[1]?.replace(".", "").replace(/^0+/, "") ?? "";
+            if (digits.length > 15) scalar.value = text;
+        },
+    });
+}
+
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
     const document = parseDocument(file.text, { merge: true });
@@ -423,6 +439,7 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         problems.push({ message: text, at: { file, offset: pos[0] } });
         return nothing;
     }
+    keepDigits(document);
     const data: unknown = document.toJS();
     if (data === null || data === undefined) return nothing;
     const at = (path: Path, side: "key" | "value" = "value"): Position => {

@@ -63,6 +63,10 @@ export function details(results: readonly Result[]): string {
             if (message !== undefined) return `${head}\n${indent(message)}`;
             const description =
                 node.kind === "test" && node.description !== "" ? `\n${indent(node.description.trim())}` : "";
+            if (stored === undefined && node.kind === "test") {
+                const [name, condition] = status === "fail" ? ["error_if", node.errorIf] : ["warn_if", node.warnIf];
+                return `${head}${description}\n${indent(`no failing rows, and ${name} is "${condition}"`)}`;
+            }
             const found = counted(failures, "failing row");
             const first = sample.length < failures ? `, the first ${sample.length}` : "";
             const lines = [

@@ -5,13 +5,13 @@ import { type Compiled, readsOf } from "./compile.ts";
 import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
+import { isHistory } from "./kept.ts";
 import { materialize, renderingOf } from "./materialize.ts";
 import { type Memory, type Remembered, remember, type State } from "./memory.ts";
 import { type DataTest, isEphemeral, type Model, type Node, type Project, type Seed } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import type { Plan } from "./plan.ts";
 import { formatProblem } from "./problem.ts";
-import { isSnapshotTable } from "./snapshot.ts";
 
 /** reused: it did not run, because what it gave last still stands. */
 export type Status = "success" | "pass" | "warn" | "fail" | "error" | "skip" | "reused";
@@ -38,8 +38,8 @@ export interface RunOptions {
     readonly compiled: Compiled;
     /** The nodes to run, and those whose last result stands; others are taken as an earlier run left them. */
     readonly plan: Plan;
-    /** What stands in the work file before the run. */
-    readonly standing: Memory["relations"];
+    /** What the work file is before the run. */
+    readonly memory: Memory;
     readonly runId: string;
     /** When the run started: UTC, ISO 8601. */
     readonly startedAt: string;
@@ -59,7 +59,7 @@ export async function run(database: Database, project: Project, options: RunOpti
     const todo = graph.order.filter((node): node is Result["node"] => plan.reasons.has(node.name));
     const blocked = new Map<string, string>();
     for (const [source, reason] of options.refused ?? []) blockReaders(source, reason, { project, graph, blocked });
-    const built = await standingRelations(database, project, options.standing);
+    const built = await standingRelations(database, project, options.memory);
     const results: Result[] = [];
     rmSync(join(placesOf(project).artifacts, "failures"), { recursive: true, force: true });
     let stopped: string | undefined;
@@ -200,18 +200,14 @@ async function runNode(
 
 /**
  * The models and seeds that stand in the work file. What stands there of a model that is no longer one is removed, but for
- * the history of a snapshot, which nobody can make again.
+ * history, which nobody can make again.
  */
-async function standingRelations(
-    database: Database,
-    project: Project,
-    standing: RunOptions["standing"],
-): Promise<Set<string>> {
+async function standingRelations(database: Database, project: Project, memory: Memory): Promise<Set<string>> {
     const names = new Set<string>();
-    for (const [name, { kind, columns }] of standing) {
+    for (const [name, { kind }] of memory.relations) {
         const node = project.nodes.get(name);
         if (node !== undefined && node.kind !== "test" && isRun(node)) names.add(node.name);
-        else if (!isSnapshotTable(columns)) await database.run(`drop ${kind} main.${identifier(name)}`);
+        else if (!isHistory(memory, name)) await database.run(`drop ${kind} main.${identifier(name)}`);
     }
     return names;
 }
@@ -231,6 +227,7 @@ async function runTest(
     // dbt's rule: what is to fail is looked at first, and a test of severity warn never fails.
     const status = severity === "error" && row?.is_error === true ? "fail" : row?.is_warning === true ? "warn" : "pass";
     if (failures === 0) return { status, failures };
-    const failure = await failureOf(database, { project, graph, test, sql }, { isNews: status !== "pass" });
+    const counted = { project, graph, test, sql: `${sql}${end}` };
+    const failure = await failureOf(database, counted, { isNews: status !== "pass" });
     return { status, failures, ...failure };
 }

@@ -177,7 +177,7 @@ function matcher(method: string | undefined, value: string): ((node: Node) => bo
         case "source":
             return (node) => node.kind === "source" && (is(node.name) || is(node.name.split(".")[0] ?? ""));
         case "path":
-            return (node) => isBelow(pathOf(node), value.replace(/\/$/, ""), is);
+            return (node) => isBelow(pathOf(node), value);
         case "file":
             return (node) => is(fileOf(node)) || is(fileOf(node).replace(/\.\w+$/, ""));
         case "resource_type":
@@ -211,13 +211,15 @@ function isNamed(node: Node, value: string, is: (text: string) => boolean): bool
     const path = pathOf(node);
     if (path === "") return false;
     if (value.includes("/") || value.endsWith(".sql") || value.endsWith(".csv")) {
-        return isBelow(path, value.replace(/\/$/, ""), is) || is(fileOf(node));
+        return isBelow(path, value) || is(fileOf(node));
     }
-    return is(fqn(node)) || path.split("/").slice(1, -1).some(is);
+    return is(fqn(node)) || path.split("/").slice(0, -1).some(is);
 }
 
-function isBelow(path: string, folder: string, is: (text: string) => boolean): boolean {
-    return path !== "" && (is(path) || path.startsWith(`${folder}/`));
+/** Whether a path is the one of a file or stands below the one of a folder, as a shell completes them. */
+function isBelow(path: string, value: string): boolean {
+    const place = value.replace(/^\.\//, "").replace(/\/$/, "");
+    return path !== "" && (wildcard(place)(path) || path.startsWith(`${place}/`));
 }
 
 /** `marts.dim_books`: the folders below models/, then the name. */
@@ -238,10 +240,16 @@ function fileOf(node: Node): string {
 /** Whole-text match with `*`, `?` and `[...]` as a shell has them. */
 function wildcard(pattern: string): (text: string) => boolean {
     if (!/[*?[]/.test(pattern)) return (text) => text === pattern;
-    const source = pattern
-        .replace(/[.+^${}()|\\]/g, "\\$&")
-        .replaceAll("*", ".*")
-        .replaceAll("?", ".");
+    const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+    // A range from behind to before holds nothing.
+    const members = (set: string): string =>
+        set.replace(/(.)-(.)|./g, (text, from?: string, to?: string) =>
+            from === undefined || to === undefined ? escaped(text) : from > to ? "" : `${escaped(from)}-${escaped(to)}`,
+        );
+    const source = pattern.replace(/\[(!?)([^\]]+)\]|[\s\S]/g, (text, not?: string, set?: string) => {
+        if (set !== undefined) return `[${not === "!" ? "^" : ""}${members(set)}]`;
+        return text === "*" ? ".*" : text === "?" ? "." : escaped(text);
+    });
     const regex = new RegExp(`^${source}$`);
     return (text) => regex.test(text);
 }

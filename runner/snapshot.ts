@@ -91,34 +91,42 @@ export async function takeSnapshot(
     if (snapshot === undefined) throw new Error(`${model.name} is no snapshot`);
     await alterTable(database, relation, { add: newColumns(kept, made), drop: [], retype: [] });
     const hasMark = snapshot.hardDeletes === "new_record";
+    // Marks that an earlier setting left keep their meaning; rows from before there were any are not deleted.
+    const names = (columns: readonly Column[]): string[] => columns.map(({ name }) => name);
+    const isMarked = hasMark || (names(kept).includes(isDeleted) && !names(made).includes(isDeleted));
+    const markRest = `update ${relation} set ${isDeleted} = 'False' where ${isDeleted} is null`;
+    if (isMarked) await database.run(markRest);
     const inForce = "kept.dbt_valid_to is null";
     const isSame = sameKey(model.uniqueKey);
-    const revived = hasMark ? ` or kept.${isDeleted} = 'True'` : "";
+    const revived = isMarked ? ` or kept.${isDeleted} = 'True'` : "";
     const changed = `(${changedCondition(snapshot, made)}${revived})`;
     const type = made.find((column) => column.name === "dbt_valid_to")?.type ?? "timestamp";
     const at = type === "TIMESTAMP WITH TIME ZONE" ? `timestamptz '${now}'` : `cast(${timestamp(now)} as ${type})`;
+    const laterId = (version: string): string => `md5(concat(${version}.dbt_scd_id, '|', '${now}'))`;
     const begin = "temp.main.shelfmark_begin";
     const key = model.uniqueKey.map(identifier).join(", ");
     // A row that was gone and comes back with the old time begins now: two versions in force at once would count twice.
+    const isLate = "made.dbt_valid_from < kept.last_change";
     await database.run(
         `create or replace temp table shelfmark_begin as
          with past as (
              select ${key}, max(coalesce(dbt_valid_to, dbt_valid_from)) as last_change from ${relation} group by ${key}
          )
          select made.* replace (
-             case when made.dbt_valid_from < kept.last_change then ${at} else made.dbt_valid_from end as dbt_valid_from
+             case when ${isLate} then ${at} else made.dbt_valid_from end as dbt_valid_from,
+             case when ${isLate} then ${laterId("made")} else made.dbt_scd_id end as dbt_scd_id
          )
          from ${increment} as made left join past as kept on ${isSame}
          where not exists (select 1 from ${relation} as kept where ${inForce} and ${isSame} and not ${changed})`,
     );
     // Those that are gone first: what ends below is no longer in force and would be taken for gone.
     if (snapshot.hardDeletes !== "ignore") {
-        const gone = `${inForce}${hasMark ? ` and kept.${isDeleted} = 'False'` : ""}
+        const gone = `${inForce}${isMarked ? ` and kept.${isDeleted} = 'False'` : ""}
             and not exists (select 1 from ${increment} as made where ${isSame})`;
         if (hasMark) {
             await database.run(
                 `create or replace temp table shelfmark_gone as
-                 select kept.* replace (md5(concat(kept.dbt_scd_id, '|', '${now}')) as dbt_scd_id, ${at} as dbt_updated_at,
+                 select kept.* replace (${laterId("kept")} as dbt_scd_id, ${at} as dbt_updated_at,
                      ${at} as dbt_valid_from, 'True' as ${isDeleted}) from ${relation} as kept where ${gone}`,
             );
         }
@@ -130,6 +138,7 @@ export async function takeSnapshot(
          where ${inForce} and ${isSame}`,
     );
     await database.run(`insert into ${relation} by name select * from ${begin}`);
+    if (isMarked) await database.run(markRest);
     return Number(await database.value(`select count(*) from ${begin}`));
 }
 

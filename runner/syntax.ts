@@ -213,7 +213,8 @@ function offsetIn(sql: string, location: number | undefined): number | undefined
 }
 
 /** Comments, and quotes of three kinds, in which a semicolon is none. */
-const lexemes = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\s+|\w+|[\s\S]/g;
+const lexemes =
+    /--[^\n]*|\/\*[\s\S]*?\*\/|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|\s+|\w+|[\s\S]/g;
 
 /** Where the SQL of a file ends, closing semicolons, comments and white space left out; 0 when there is none. */
 export function endOfStatement(sql: string): number {

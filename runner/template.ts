@@ -145,7 +145,8 @@ function trim(parts: Part[], text: string): Part[] {
 }
 
 /** Mustache's comments, SQL's comments, and SQL's quotes of three kinds, in which nothing else counts. */
-const lexemes = /\{\{![\s\S]*?\}\}|--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$/g;
+const lexemes =
+    /\{\{![\s\S]*?\}\}|--[^\n]*|\/\*[\s\S]*?\*\/|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$/g;
 
 /** A test whether an offset lies in a `--` or a block comment of the SQL text. */
 function commentRanges(text: string): (offset: number) => boolean {

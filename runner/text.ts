@@ -12,10 +12,11 @@ export function counted(n: number, noun: string): string {
     return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
-/** A value in one short line. */
+/** A value in one short line, without what a terminal would take for a command. */
 export function valueText(value: Value): string {
     if (value === null) return "null";
     const text = typeof value === "string" ? value : JSON.stringify(value);
-    const oneLine = text.replace(/\s+/g, " ");
-    return oneLine.length > 60 ? `${oneLine.slice(0, 59)}…` : oneLine;
+    const oneLine = text.replace(/\s+/g, " ").replace(/\p{Cc}/gu, "\ufffd");
+    // Not through the middle of a character that takes two code units.
+    return oneLine.length > 60 ? `${oneLine.slice(0, 59).replace(/[\ud800-\udbff]$/, "")}…` : oneLine;
 }

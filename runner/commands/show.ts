@@ -8,7 +8,7 @@ import { type Output, type ProjectOptions, selectNodes } from "../load.ts";
 import type { Model, Node, Project } from "../nodes.ts";
 import { attachWork, openSources } from "../open.ts";
 import { parse, withInline } from "../parse.ts";
-import { valueText } from "../text.ts";
+import { counted, valueText } from "../text.ts";
 import { widthOf } from "./width.ts";
 
 export interface ShowOptions extends ProjectOptions {
@@ -129,5 +129,7 @@ function textTable({ columns, rows }: Table, width = Number.POSITIVE_INFINITY): 
             .trimEnd(),
     );
     const hidden = cells.length - fitting.length;
-    return [...lines, ...(hidden === 0 ? [] : [`(${hidden} more columns; --output csv shows all)`])].join("\n");
+    return [...lines, ...(hidden === 0 ? [] : [`(${counted(hidden, "more column")}; --output csv shows all)`])].join(
+        "\n",
+    );
 }

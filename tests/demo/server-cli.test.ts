@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
@@ -36,15 +36,19 @@ async function firstLines(child: ChildProcess): Promise<string[]> {
 }
 
 test("says what it is not, serves until it is interrupted, and then ends", async () => {
-    const child = start("--generate", "50", "--seed", "3", "--subject", "baking", "--rate-limit");
+    const plan = join(folder, "plan.json");
+    writeFileSync(plan, '[{ "route": "search", "from": 2, "fault": 503 }]');
+    const child = start("--generate", "50", "--seed", "3", "--subject", "baking", "--rate-limit", "--faults", plan);
     try {
         const [title, url = "", counts = ""] = await firstLines(child);
         assert.is(title, "This is a stand-in for Open Library and NOT openlibrary.org.");
         assert.match(counts, /^50 works, \d+ author documents\./);
-        const response = await fetch(`${url}/search.json?q=subject_key:baking&limit=0`, {
-            headers: { "User-Agent": "tests (a@example.org)" },
-        });
-        assert.match(await response.text(), /^\{"numFound":50,/);
+        const get = () =>
+            fetch(`${url}/search.json?q=subject_key:baking&limit=0`, {
+                headers: { "User-Agent": "tests (a@example.org)" },
+            });
+        assert.match(await (await get()).text(), /^\{"numFound":50,/);
+        assert.is((await get()).status, 503);
     } finally {
         child.kill("SIGINT");
     }
@@ -64,6 +68,7 @@ test("tells a person what to mend, without a stack", async () => {
         [["--catalogue", join(folder, "none")], /none {2}no such catalogue file or folder\n$/],
         [["--write", join(folder, "x.ndjson")], /^--write writes what --generate makes up/],
         [["--generate", "1", "--subject", "Sci Fi"], /^the subject is "Sci Fi"; expected a subject key/],
+        [["--faults", join(folder, "none.json")], /none\.json {2}can't be read as JSON: ENOENT/],
         [["--port", "x"], /expected a whole number/],
     ];
     await Promise.all(

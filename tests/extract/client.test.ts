@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import * as assert from "uvu/assert";
 import { catalogueOf } from "../../demo/catalogue-file.ts";
 import { type StandInOptions, startStandIn } from "../../demo/server.ts";
-import { BadAnswer, Client, type ClientOptions, RequestError } from "../../extract/client.ts";
+import { BadAnswer, Client, type ClientOptions, isRefusal, RequestError, ServiceDown } from "../../extract/client.ts";
 import { suite } from "../suite.ts";
 import { failsWith, html, json, shelf } from "./scene.ts";
 
@@ -20,9 +20,10 @@ async function withClient(
     ) => Promise<void>,
     settings: Partial<ClientOptions> & StandInOptions = {},
 ): Promise<void> {
-    const { intercept, rateLimit, ...clientOptions } = settings;
+    const { intercept, rateLimit, faults, ...clientOptions } = settings;
     const standIn = await startStandIn(catalogueOf(shelf(3)), {
         ...(intercept && { intercept }),
+        ...(faults && { faults }),
         ...(rateLimit !== undefined && { rateLimit }),
     });
     const said: string[] = [];
@@ -233,6 +234,171 @@ test("ends what waits for its turn when it is told to", () => {
         { pace: 1, signal: interruption.signal },
     );
 });
+
+test("sends no request sooner than the interval after the one before, also when it was held up meanwhile", () =>
+    withClient(
+        async (client) => {
+            const sent: number[] = [];
+            const { fetch } = globalThis;
+            globalThis.fetch = (...given) => {
+                sent.push(Date.now());
+                return fetch(...given);
+            };
+            setTimeout(() => {
+                for (const until = Date.now() + 150; Date.now() < until; );
+            }, 30);
+            try {
+                await Promise.all(Array.from({ length: 9 }, () => client.get("/search.json", query, options)));
+            } finally {
+                globalThis.fetch = fetch;
+            }
+            const gaps = sent.slice(1).map((at, index) => at - (sent[index] ?? 0));
+            assert.is(gaps.length, 12);
+            // Of 50 ms: a timer may be early by a bit, and sending takes its time.
+            assert.ok(Math.min(...gaps) >= 40, `gaps of ${gaps.join(", ")} ms`);
+        },
+        { pace: 20, faults: [{ route: "search", from: 3, times: 4, fault: "503" }] },
+    ));
+
+test("gives up at its deadline, whatever it is that takes so long", async () => {
+    for (const [fault, message] of [
+        ["hang", /^no good answer within 0.2 s: GET \.\.\.\/search\.json\?/],
+        ["503", /^no good answer within 0.2 s, the last try: 503 Service Unavailable: GET \.\.\.\/search\.json\?/],
+    ] as const) {
+        await withClient(
+            async (client) => {
+                const error = await client.get("/search.json", query, options).catch((thrown: unknown) => thrown);
+                if (!(error instanceof RequestError)) throw error;
+                assert.match(error.message, message);
+                assert.not.ok(isRefusal(error));
+            },
+            { deadline: 200, backoff: 5000, faults: [{ route: "any", times: "always", fault }] },
+        );
+    }
+});
+
+test("ends every request once so many tries in a row have failed, and asks no more", () =>
+    withClient(
+        async (client, log) => {
+            const waiting = client.get("/authors/OL10001A.json", {}, options).catch((error: unknown) => error);
+            const ends = await Promise.all(
+                Array.from({ length: 3 }, () =>
+                    client.get("/search.json", query, options).catch((error: unknown) => error),
+                ),
+            );
+            for (const error of [...ends, await waiting]) {
+                if (!(error instanceof ServiceDown)) throw error;
+                assert.match(
+                    error.message,
+                    /^the service is down: 12 tries in a row have failed, the last with "503 Service Unavailable": GET /,
+                );
+            }
+            const asked = log.length;
+            await failsWith(client.get("/search.json", query, options), /^the service is down: /);
+            assert.is(log.length, asked);
+            assert.ok(asked <= 12 + 3, `${asked} requests`);
+        },
+        {
+            failuresInRow: 12,
+            faults: [
+                { route: "search", times: "always", fault: "503" },
+                { route: "authors", fault: "hang" },
+            ],
+        },
+    ));
+
+test("does not take a service for down that answers in between", () =>
+    withClient(
+        async (client) => {
+            for (let i = 0; i < 5; i++) {
+                await client.get("/authors/OL10001A.json", {}, options);
+                await failsWith(client.get("/search.json", query, options), /^503 .* after 5 tries/);
+            }
+        },
+        { failuresInRow: 6, faults: [{ route: "search", times: "always", fault: "503" }] },
+    ));
+
+test("fetches no more of a body than it may have", async () => {
+    let sent = 0;
+    const server = createServer(async (_request, response) => {
+        response.writeHead(200, { "Content-Type": "application/json" });
+        for (let i = 0; i < 50 && !response.closed; i++) {
+            if (!response.write(" ".repeat(1_000_000))) {
+                await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
+            }
+            sent++;
+        }
+        response.end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no address");
+    const client = new Client({
+        ...{ baseUrl: `http://127.0.0.1:${address.port}`, userAgent: "a@b", backoff: 1, bodyLimit: 2_000_000 },
+    });
+    try {
+        const message = "answered 200 with more than 2 MB after 5 tries: GET .../x.json";
+        await failsWith(client.get("/x.json", {}, options), message);
+        assert.ok(sent < 5 * 20, `${sent} MB were sent`);
+    } finally {
+        server.closeAllConnections();
+        server.close();
+    }
+});
+
+test("takes no error page for a missing document, and no other document for one", () =>
+    withClient(async (client) => {
+        const missing = await client.get("/authors/OL7A.json", {}, { ...options, missing: "none" });
+        assert.equal([missing.status, missing.value], [404, "none"]);
+        assert.equal(JSON.parse(missing.body), { error: "notfound", key: "/authors/OL7A" });
+        for (const [answer, message] of [
+            [html(404), /^answered 404 with HTML where JSON was expected after 5 tries: /],
+            [json({ detail: "Not Found" }, 404), /^answered 404 for another reason after 5 tries: /],
+            [html(410), /^410 Gone: /],
+            [{ ...json({}), headers: { "Content-Type": "text/plain" } }, /^answered 200 with text\/plain where JSON /],
+        ] as const) {
+            await withClient(
+                async (other) => {
+                    const asked = other.get("/authors/OL7A.json", {}, { ...options, missing: "none" });
+                    await failsWith(asked, message);
+                },
+                { intercept: () => answer },
+            );
+        }
+    }));
+
+test("follows no redirect, which would be a request without a pace", () =>
+    withClient(
+        async (client) => {
+            await failsWith(
+                client.get("/search.json", query, options),
+                /^301 Moved Permanently to https:\/\/elsewhere\.example\/: GET /,
+            );
+            assert.is(client.requests, 1);
+        },
+        { intercept: () => ({ ...html(301), headers: { Location: "https://elsewhere.example/" } }) },
+    ));
+
+for (const fault of ["hang", "drip", "503"]) {
+    test(`ends what is under way when it is told to: ${fault}`, () => {
+        const interruption = new AbortController();
+        return withClient(
+            async (client, log) => {
+                const work = client.get("/search.json", query, options);
+                const soon = setInterval(() => log.length > 0 && interruption.abort(new Error("enough")), 20);
+                await failsWith(work, "enough");
+                clearInterval(soon);
+                await failsWith(client.get("/search.json", query, options), "enough");
+                assert.is(log.length, 1);
+            },
+            {
+                signal: interruption.signal,
+                backoff: 600_000,
+                faults: [{ route: "any", times: "always", fault, ...(fault === "drip" && { pause: 60_000 }) }],
+            },
+        );
+    });
+}
 
 /** A port on which nobody listens: one that was just given out and given back. */
 async function closedPort(): Promise<number> {

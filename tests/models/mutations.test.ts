@@ -408,7 +408,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
         replace: "    from source\n",
         by: "    from source\n    where run_id in (select run_id from {{ref.int_current_runs}})\n",
         says: [
-            "models/intermediate/int_current_runs.sql:2:19  models read each other in a circle: int_current_runs reads stg_extract_runs reads int_current_runs",
+            "models/staging/stg_extract_runs.sql:24:41  models read each other in a circle: stg_extract_runs reads int_current_runs reads stg_extract_runs",
         ],
     },
     "a model that reads itself": {

@@ -5,7 +5,7 @@ import type { Work } from "../../demo/catalogue-file.ts";
 import { suite } from "../suite.ts";
 import { inWarehouse, type LandingRows, landingRows, type Warehouse } from "../warehouse.ts";
 import { agree, type Published, same } from "./agreement.ts";
-import { aliasFile, pagesOf, snapshotOf } from "./catalogues.ts";
+import { aliasFile, driftOf, pagesOf, snapshotOf } from "./catalogues.ts";
 
 const test = suite("models/properties");
 
@@ -48,6 +48,50 @@ test("any catalogues, in pages of any size, in any year, come to the same marts"
             );
         }),
     );
+});
+
+test("what changed between any runs is the same, built after each of them or once", async () => {
+    const run = fc.record({
+        seed: fc.nat(1_000_000),
+        days: fc.integer({ min: 0, max: 90 }),
+        status: fc.constantFrom("complete", "complete", "complete", "partial", "failed"),
+        source: fc.constantFrom("api", "api", "api", "dump"),
+    });
+    const drifts = fc.record({
+        catalogue: fc.nat(1_000_000),
+        works: fc.integer({ min: 1, max: 60 }),
+        runs: fc.array(run, { minLength: 3, maxLength: 4 }),
+    });
+    await holds(drifts, 3, async ({ catalogue, works, runs }) => {
+        const standing = snapshotOf(works, catalogue);
+        let at = Date.parse("2024-01-01T12:00:00Z");
+        const landed = runs.map(({ seed, days, status, source }) => {
+            at += days * 86_400_000 + 1_000;
+            const startedAt = new Date(at).toISOString().slice(0, 19).replace("T", " ");
+            const { docs, authors } = driftOf(standing, seed);
+            const pages = pagesOf(docs, 20, 2);
+            return landingRows({
+                subject: "tides",
+                startedAt,
+                pages,
+                authors,
+                run: { status, source },
+                standing: { status },
+            });
+        });
+        await inWarehouse(async (afterEach) => {
+            for (const rows of landed) {
+                await afterEach.land(rows);
+                await afterEach.build();
+            }
+            const marts = await agree(afterEach);
+            await inWarehouse(async (once) => {
+                for (const rows of landed) await once.land(rows);
+                await once.build();
+                same(await agree(once), marts);
+            });
+        });
+    });
 });
 
 /** The marts without the columns and rows that count pages and tell places in a list. */

@@ -3,6 +3,7 @@ import { type ColumnTable, escape as computed, desc, op, table } from "arquero";
 import * as v from "valibot";
 import { keyOfLabel } from "../../extract/subject-key.ts";
 import type { LandingRows, Row } from "../warehouse.ts";
+import { recomputeChanges } from "./recomputed-changes.ts";
 
 /** What a person may set: the seeds, and the vars of pipeline.config.ts. */
 export interface Settings {
@@ -20,7 +21,7 @@ export interface KindWord {
     readonly match: string;
 }
 
-export type Marts = Readonly<Record<string, ColumnTable>>;
+export type Marts = Readonly<Record<string, readonly Row[]>>;
 
 const integer = v.optional(v.nullable(v.number()), null);
 const text = v.optional(v.nullable(v.string()), null);
@@ -77,7 +78,7 @@ const authorDocument = v.object({
 });
 const batchBody = v.object({ result: v.record(v.string(), v.unknown()) });
 
-/** Every mart by its name, with the columns that are recomputed. */
+/** The rows of every mart by its name, with the columns that are recomputed. */
 export function recompute(landing: LandingRows, settings: Settings): Marts {
     const runs = tableOf(subjectColumns, landing.extract_subjects)
         .rename({ status: "subject_status", message: "subject_message", works_landed: "subject_works" })
@@ -127,7 +128,7 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
     const authorYears = authorYearsOf(subjectWorks, dimBooks, credits);
     const inSubject: InSubject = { subjects, subjectWorks, dimBooks, dimAuthors, credits, authorYears };
     const coverage = coverageOf(runs, { docs, runWorks, records, current });
-    return {
+    const tables = {
         dim_authors: dimAuthors,
         dim_books: dimBooks,
         bridge_authors_books: credits,
@@ -138,6 +139,13 @@ export function recompute(landing: LandingRows, settings: Settings): Marts {
         extract_coverage: coverage,
         data_quality: quality(inSubject, coverage),
     };
+    const changes = recomputeChanges({
+        runs: rowsOf(runs),
+        runWorks: rowsOf(runWorks),
+        works: rowsOf(works),
+        records: rowsOf(records),
+    });
+    return { ...Object.fromEntries(Object.entries(tables).map(([mart, rows]) => [mart, rowsOf(rows)])), ...changes };
 }
 
 const pageColumns = ["run_id", "page_number", "row_position", "page_url", "fetched_at"];
@@ -154,7 +162,7 @@ function tableOf(columns: readonly string[], rows: readonly object[]): ColumnTab
 }
 
 /** A table's rows; what is undefined or NaN is null. */
-export function rowsOf(rows: ColumnTable): Row[] {
+function rowsOf(rows: ColumnTable): Row[] {
     return rows
         .objects()
         .map((row) =>

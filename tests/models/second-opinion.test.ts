@@ -70,8 +70,10 @@ test("two extractions of one subject come to the same marts, made of the newer",
         );
         await warehouse.extract(later(all), "science_fiction");
         await warehouse.build();
-        const { dim_books, extract_coverage } = await agree(warehouse);
+        const { dim_books, extract_coverage, work_changes } = await agree(warehouse);
         assert.equal(extract_coverage?.map((row) => row.is_current).sort(), [false, true]);
+        const changes = new Set(work_changes?.map((row) => row.change));
+        assert.equal([...changes].sort(), ["added", "authors", "editions", "gone", "year"]);
         assert.ok(dim_books?.some((row) => row.edition_count === 77));
     });
 });

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { suite } from "../suite.ts";
@@ -109,6 +109,27 @@ test("writes no colours to a pipe, not even where CI is set", () => {
     const { stdout } = spawnSync(process.execPath, [...cli, ...command], { encoding: "utf8", cwd: root, env });
     assert.match(stdout, /OK {5}table/);
     assert.not.ok(stdout.includes("\u001b"));
+});
+
+const full = "/dev/full";
+if (existsSync(full)) {
+    test("says so when its output can't be written", () => {
+        const disk = openSync(full, "w");
+        const command = ["show", "-s", "numbers", "--project-dir", toy.folder];
+        const { status, stderr } = spawnSync(process.execPath, [...cli, ...command], {
+            cwd: root,
+            encoding: "utf8",
+            stdio: ["ignore", disk, "pipe"],
+        });
+        closeSync(disk);
+        assert.is(stderr, "the output can't be written: ENOSPC: no space left on device, write\n");
+        assert.is(status, 1);
+    });
+} else test.skip("says so when its output can't be written", `there is no ${full}`);
+
+test("shows values without what a terminal takes for a command", () => {
+    const { stdout } = run("show", "--inline", "select chr(27) || '[31m' || chr(7) || repeat('x', 53) || '😀😀' as c");
+    assert.is(stdout.split("\n")[2], `\ufffd[31m\ufffd${"x".repeat(53)}…`);
 });
 
 test("ends quietly when its reader has enough", async () => {

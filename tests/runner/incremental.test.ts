@@ -317,6 +317,80 @@ test("never makes anew what says full_refresh: false", async () => {
     toy.close();
 });
 
+test("keeps rows without a time when a microbatch gives none", async () => {
+    const toy = toyProject({
+        "seeds/s.csv": "id,day\n1,2024-01-01\n2,\n",
+        "models/m.sql": "select id, day from {{ref.s}}{{#incremental}} where day >= {{window_start}}{{/incremental}}",
+        "models/_models.yml": `models: [{name: m, config: {materialized: incremental, ${daily}}}]`,
+    });
+    await toy.build();
+    toy.write("seeds/s.csv", "id,day\n1,2024-01-01\n2,\n3,2024-01-02\n");
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(
+        (await table(toy)).map(([id]) => id),
+        ["1", "2", "3"],
+    );
+    toy.close();
+});
+
+for (const [mode, before, after, message] of [
+    [
+        "ignore",
+        "1",
+        "2.7",
+        /models\/m\.sql {2}"v" is DECIMAL.*, and its 2\.7 would be lost in a column of INTEGER: set/,
+    ],
+    [
+        "append_new_columns",
+        "1",
+        "'x'",
+        /models\/m\.sql {2}"v" is VARCHAR, and its x would be lost in a column of INTEGER/,
+    ],
+    [
+        "sync_all_columns",
+        "2.5",
+        "1",
+        /models\/m\.sql {2}"v" is DECIMAL.*, and its 2\.5 would be lost in a column of INTEGER: cast/,
+    ],
+    ["ignore", "1", "2::double", undefined],
+    ["sync_all_columns", "'2'", "1", undefined],
+] as const) {
+    const ending = message === undefined ? "is taken in" : "is refused, not rounded";
+    test(`with on_schema_change: ${mode} ${after} into a column of ${before} ${ending}`, async () => {
+        const toy = toyProject({
+            "models/m.sql": `select ${before} as v`,
+            "models/_models.yml": `models: [{name: m, config: {materialized: incremental, on_schema_change: ${mode}}}]`,
+        });
+        await toy.build();
+        toy.write("models/m.sql", `select ${after} as v`);
+        assert.is((await toy.build()).ok, message === undefined, toy.said());
+        if (message !== undefined) assert.match(toy.said(), message);
+        const rows = await toy.rows("select v from main.m", "data/work.duckdb");
+        assert.is(rows.length, message === undefined ? 2 : 1);
+        toy.close();
+    });
+}
+
+test("refuses a window over a table that has no such time yet, before anything runs", async () => {
+    const toy = toyProject({
+        "models/m.sql": "select 1 as id",
+        "models/_models.yml": "models: [{name: m, config: {materialized: incremental}}]",
+    });
+    await toy.build();
+    toy.write("models/m.sql", "select 1 as id, date '2024-01-01' as day");
+    toy.write(
+        "models/_models.yml",
+        `models: [{name: m, config: {materialized: incremental, on_schema_change: sync_all_columns, ${daily}}}]`,
+    );
+    let said = "";
+    await toy.build().catch((error: Error) => {
+        said = error.message;
+    });
+    assert.match(said, /_models\.yml:1:\d+ {2}"m" is kept without its event_time "day": .* --full-refresh/);
+    assert.ok((await toy.build({ fullRefresh: true })).ok, toy.said());
+    toy.close();
+});
+
 for (const [what, sql, config, message] of [
     [
         "this outside of the section",

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { BuildOptions } from "../../runner/build.ts";
+import { volatileFunction } from "../../runner/fingerprint.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 
@@ -89,6 +90,33 @@ test("runs what reads a source whose file is another", async () => {
     assert.is(await ran(toy), "m");
     toy.close();
 });
+
+for (const [before, after] of [
+    ["$$a -- b$$", "$$a -- c$$"],
+    ["$t$a  b$t$", "$t$a b$t$"],
+    ["e'it\\'s -- a'", "e'it\\'s -- b'"],
+]) {
+    test(`takes nothing in ${before} for a comment`, async () => {
+        const toy = toyProject({ "models/m.sql": `select ${before} as x` });
+        await toy.build();
+        toy.write("models/m.sql", `select ${after} as x`);
+        assert.is(await ran(toy), "m");
+        toy.close();
+    });
+}
+
+for (const [call, isVolatile] of [
+    ["select uuidv4() as x", true],
+    ["select current_localtimestamp() as x", true],
+    ["select transaction_timestamp() as x", true],
+    ["select age(coalesce(day, born)) as x from t", true],
+    ["select id from t using sample 2", true],
+    ["select age(day, born) as x, usage(x), average(x), uuids from t", false],
+] as const) {
+    test(`knows whether "${call}" changes by itself`, () => {
+        assert.is(volatileFunction(call) !== undefined, isVolatile);
+    });
+}
 
 test("runs anew what calls a function that changes by itself, and publishes it", async () => {
     const toy = toyProject({ ...files, "models/c.sql": "select now() as t, 'random' as word from {{ref.b}}" });

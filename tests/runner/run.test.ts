@@ -50,6 +50,42 @@ test("counts failures of the four generic tests as dbt does", async () => {
     toy.close();
 });
 
+test("tells failing rows of a list, no more of them than counted, and none where none fail", async () => {
+    const toy = toyProject({
+        "models/m.sql": "select i, [i % 2] as l, null as v from range(4) as t(i)",
+        "models/_models.yml": `models:
+  - name: m
+    columns:
+      - {name: l, data_tests: [unique]}
+      - {name: v, data_tests: [{not_null: {config: {limit: 1}}}]}
+      - {name: i, data_tests: [{not_null: {config: {error_if: "< 1"}}}]}
+`,
+    });
+    await toy.build();
+    assert.match(toy.said(), /FAIL unique_m_l\n.*\n {4}l=.*0.* .*\n {4}l=.*1.* .*\n.*\n {4}made here: m/);
+    assert.match(toy.said(), /FAIL not_null_m_v\n {4}1 failing row .*\n {4}i=\d .*\n {4}compiled/);
+    assert.match(toy.said(), /FAIL not_null_m_i\n {4}no failing rows, and error_if is "< 1"\n/);
+    toy.close();
+});
+
+for (const [yaml, message] of [
+    ["{name: order, data_tests: [not_null]}", /test "not_null_m_order": syntax error .*: set quote: true on "order"/],
+    ["{name: v, data_tests: [{not_null: {config: {limit: 0}}}]}", /limit is 0; expected 1 or more/],
+] as const) {
+    test(`says what to do about ${yaml}`, async () => {
+        const toy = toyProject({
+            "models/m.sql": 'select 1 as "order", 1 as v',
+            "models/_models.yml": `models: [{name: m, columns: [${yaml}]}]`,
+        });
+        let said = "";
+        await toy.build().catch((error: Error) => {
+            said = error.message;
+        });
+        assert.match(said, message);
+        toy.close();
+    });
+}
+
 test("tests only the rows that `where` names, and only warns where severity says so", async () => {
     const toy = toyProject({
         "models/m.sql": "select * from (values (1, 'old'), (1, 'new'), (2, 'new')) as t(id, state)",

@@ -65,6 +65,12 @@ for (const [selectors, expected, exclude = ""] of [
     ["mart_e seed", "mart_e no_row seed"],
     ["stg_*,tag:night*", `${relationship} stg_a stg_b unique_stg_b_id`],
     ["mart_[de]", `mart_d mart_e no_row ${relationship}`],
+    ["mart_[!e]", `mart_d ${relationship}`],
+    ["mart_[!z-ae]", `mart_d ${relationship}`],
+    ["path:./models/marts/", `mart_d mart_e no_row ${relationship}`],
+    ["./models/marts/mart_e.sql", "mart_e no_row"],
+    ["seeds", "seed"],
+    ["tests", "no_row"],
     ["source:lake+", "lake.fish mart_e no_row"],
     ["source:lake.fish+,resource_type:model", "mart_e no_row"],
     ["resource_type:seed", "seed"],
@@ -116,5 +122,17 @@ test("knows its methods", async () => {
     assert.match(unmatched[0]?.problem ?? "", /"tga:" is no method of selection. Known: fqn, tag, source/);
     assert.match(unmatched[1]?.problem ?? "", /Known: config\.materialized/);
 });
+
+for (const selector of ["[", "stg_[", "[z-a]", "[!z-a]*["]) {
+    test(`takes "${selector}" for a name that is not there`, async () => {
+        const project = await parse(toy.folder);
+        const { names, unmatched } = select(project, buildGraph(project), { select: [selector] });
+        assert.is(names.size, 0);
+        assert.equal(
+            unmatched.map((one) => one.selector),
+            [selector],
+        );
+    });
+}
 
 test.run();

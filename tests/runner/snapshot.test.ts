@@ -218,7 +218,7 @@ test("clean refuses to remove history that is published nowhere, and a build kee
     await clean({ projectDir: toy.folder }).catch((error: Error) => {
         said = error.message;
     });
-    assert.match(said, /holds history of the snapshot "h" that is published nowhere/);
+    assert.match(said, /holds history of "h" that is published nowhere/);
     const declared = `snapshots: [{name: h, relation: ref('s'), config: {unique_key: k, ${byTime}}}]`;
     toy.write("models/_snapshots.yml", "version: 2");
     assert.ok((await toy.build()).ok, toy.said());
@@ -226,6 +226,86 @@ test("clean refuses to remove history that is published nowhere, and a build kee
     await then(toy, "1,b,2024-01-02\n");
     assert.is((await versions(toy)).length, 2);
     await clean({ projectDir: toy.folder });
+    toy.close();
+});
+
+test("marks of deleted rows keep their meaning when hard_deletes is set otherwise", async () => {
+    const toy = history("1,a,2024-01-01\n2,b,2024-01-01\n", `${byTime}, hard_deletes: invalidate`);
+    const set = (mode: string): void =>
+        toy.write(
+            "models/_snapshots.yml",
+            `snapshots: [{name: h, relation: ref('s'), config: {unique_key: k, ${byTime}, hard_deletes: ${mode}}}]`,
+        );
+    await toy.build();
+    set("new_record");
+    await then(toy, "1,a,2024-01-01\n");
+    const marked = "k, dbt_is_deleted, dbt_valid_to is not null";
+    const gone = [
+        [1, "False", false],
+        [2, "False", true],
+        [2, "True", false],
+    ];
+    assert.equal(await versions(toy, marked), gone);
+    set("ignore");
+    await then(toy, "1,a,2024-01-01\n2,b,2024-01-01\n3,c,2024-01-01\n");
+    const back = [...gone.slice(0, 2), [2, "True", true], [2, "False", false], [3, "False", false]];
+    assert.equal(await versions(toy, marked), back);
+    toy.close();
+});
+
+for (const mode of ["invalidate", "new_record"]) {
+    test(`with hard_deletes: ${mode} the version of a row that comes back has a dbt_scd_id of its own`, async () => {
+        const toy = history("1,a,2024-01-01\n2,b,2024-01-01\n", `${byTime}, hard_deletes: ${mode}`);
+        await toy.build();
+        for (const rows of ["1,a,2024-01-01\n", "1,a,2024-01-01\n2,b,2024-01-01\n"]) await then(toy, rows);
+        const repeated = await toy.rows("select dbt_scd_id from h group by all having count(*) > 1");
+        assert.equal(repeated, []);
+        toy.close();
+    });
+}
+
+test("refuses a model in place of a snapshot, whose history would be lost", async () => {
+    const toy = history("1,a,2024-01-01\n", byTime);
+    await toy.build();
+    toy.write("models/_snapshots.yml", "version: 2");
+    toy.write("models/h.sql", "select 1 as x");
+    let said = "";
+    await toy.build({ fullRefresh: true }).catch((error: Error) => {
+        said = error.message;
+    });
+    assert.match(said, /models\/h\.sql:1:1 {2}the work file holds the history of a snapshot "h"/);
+    assert.is((await toy.rows("from main.h", "data/work.duckdb")).length, 1);
+    // It is published, so that it may be removed here.
+    await clean({ projectDir: toy.folder });
+    assert.ok((await toy.build()).ok, toy.said());
+    toy.close();
+});
+
+test("clean takes no table that reads a snapshot for one, and sees versions that only ended", async () => {
+    const toy = history("1,a,2024-01-01\n2,b,2024-01-01\n", `${byTime}, hard_deletes: invalidate`, {
+        "models/now.sql": "select * from {{ref.h}} where dbt_valid_to is null",
+        "models/_models.yml": "models: [{name: now, config: {publish: false}}]",
+    });
+    await toy.build();
+    assert.ok((await clean({ projectDir: toy.folder })).includes("data/work.duckdb"));
+    await toy.build();
+    toy.write("seeds/s.csv", "k,v,at\n1,a,2024-01-01\n");
+    await toy.build({ keepsPublication: true });
+    let said = "";
+    await clean({ projectDir: toy.folder }).catch((error: Error) => {
+        said = error.message;
+    });
+    assert.match(said, /holds history of "h" that is published nowhere/);
+    toy.close();
+});
+
+test("takes no time for updated_at that is none", async () => {
+    const toy = history("1,a,2024-01-01\n", "strategy: timestamp, updated_at: v");
+    let said = "";
+    await toy.build().catch((error: Error) => {
+        said = error.message;
+    });
+    assert.match(said, /_snapshots\.yml:1:\d+ {2}updated_at is "v", which is VARCHAR; expected a date or a timestamp/);
     toy.close();
 });
 

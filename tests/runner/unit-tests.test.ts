@@ -144,4 +144,22 @@ for (const [body, message] of [
     });
 }
 
+test("keeps every digit of a number in YAML", async () => {
+    const [id, d] = ["9007199254740993", "0.12345678901234567891"];
+    const toy = toyProject({
+        "models/p.sql": `select ${id} as id, 1::decimal(38, 20) as d`,
+        "models/m.sql": "select id::varchar as id, d::varchar as d from {{ref.p}}",
+        "models/_models.yml": `
+models: [{name: p, columns: [{name: id, data_tests: [{accepted_values: {values: [${id}]}}]}]}]
+unit_tests:
+  - name: u
+    model: m
+    given: [{input: ref('p'), rows: [{id: ${id}, d: ${d}}]}]
+    expect: {rows: [{id: "${id}", d: "${d}"}]}
+`,
+    });
+    assert.ok((await toy.build()).ok, toy.said());
+    toy.close();
+});
+
 test.run();

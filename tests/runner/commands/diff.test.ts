@@ -90,4 +90,12 @@ test("says that what failed would not be published", async () => {
     toy.close();
 });
 
+test("compares columns whatever they are called", async () => {
+    const toy = toyProject({ "models/m.sql": "select 1 as a, 2 as b, 3 as before, 4 as kind" });
+    await toy.build();
+    toy.write("models/m.sql", "select 1 as a, 5 as b, 3 as before, 4 as kind");
+    assert.match(await differences(toy), /m: 1 added, 1 gone, 0 changed\n {4}- a=1 {2}b=2 .*\n {4}\+ a=1 {2}b=5/);
+    toy.close();
+});
+
 test.run();

@@ -1,0 +1,171 @@
+import * as v from "valibot";
+import { messageOf, PipelineError } from "../../common/errors.ts";
+import { count } from "../progress.ts";
+import { type DumpFile, linesOf, proveWhole, rejectsOf } from "./dump-file.ts";
+import { literal, type Scratch } from "./scratch.ts";
+
+/** How the lines of a file are judged, and what is taken from those that are wanted. All are SQL. */
+export interface LineForm {
+    readonly columns: number;
+    /** What is read of the JSON of each line, by its paths: a list `value`, null when there is no JSON or it can't be read. */
+    readonly paths?: readonly string[];
+    /** Pairs of a condition and what is wrong with a line for which it holds, tried in this order. They see `part`, a list, and `date`. */
+    readonly faults: readonly (readonly [condition: string, reason: string])[];
+    /** Which column is its date. */
+    readonly date: number;
+    /** Whether it may be wanted; quick. */
+    readonly candidate: string;
+    /** Relations that `wanted` and `take` see beside `part`: expressions by name, each on top of the one before. */
+    readonly steps?: readonly Readonly<Record<string, string>>[];
+    readonly wanted: string;
+    /** Column to expression. */
+    readonly take: Readonly<Record<string, string>>;
+}
+
+/** What reading a file has found. */
+export interface Account {
+    readonly file: DumpFile;
+    readonly lines: number;
+    readonly quarantined: number;
+    /** The newest date of the lines, as DuckDB writes a timestamp. */
+    readonly newest: string | null;
+}
+
+const figures = v.object({
+    lines: v.pipe(v.string(), v.transform(Number)),
+    bytes: v.pipe(v.string(), v.transform(Number)),
+    faults: v.pipe(v.string(), v.transform(Number)),
+    fault: v.nullable(v.string()),
+    newest: v.nullable(v.string()),
+});
+
+/**
+ * Reads a file once, into the table `<kind>_lines`: a row for each line with its `size` in bytes, its date, its `fault` and
+ * text when it does not fit, and what the form takes when it is wanted. What does not fit lands in the table `misfits`.
+ * @throws PipelineError when the file is cut, damaged, empty or another than the one it should be.
+ */
+export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm): Promise<Account> {
+    const table = `${file.kind}_lines`;
+    const faults = [
+        [`len(part) <> ${form.columns}`, `'the line has ' || len(part) || ' columns, not ${form.columns}'`],
+        ...form.faults,
+    ].map(([condition, reason]) => `when ${condition} then ${reason}`);
+    const take = Object.entries(form.take).map(([name, sql]) => `case when is_wanted then ${sql} end as ${name}`);
+    const steps = form.steps ?? [];
+    const step = (expressions: Readonly<Record<string, string>>, index: number): string => {
+        const columns = Object.entries(expressions).map(
+            ([name, sql]) => `case when is_wanted then ${sql} end as ${name}`,
+        );
+        return `step_${index} as (select *, ${columns.join(", ")} from ${index === 0 ? "judged" : `step_${index - 1}`})`;
+    };
+    const sql = `
+        create table ${table} as
+        with lines as (select coalesce(line, '') as line from ${linesOf(file)}),
+        parts as (select line, string_split(line, chr(9)) as part from lines),
+        read as (
+            select
+                *,
+                try_cast(part[${form.date}] as timestamp) as date,
+                ${form.paths === undefined ? "null" : `try(json_extract(part[5], [${form.paths.map(literal).join(", ")}]))`} as value
+            from parts
+        ),
+        faults as (select *, case ${faults.join("\n")} end as fault from read),
+        judged as (select *, fault is null and coalesce(${form.candidate}, false) as is_wanted from faults),
+        ${steps.map((expressions, index) => `${step(expressions, index)},`).join("\n")}
+        wanted as (
+            select * replace (is_wanted and coalesce(${form.wanted}, false) as is_wanted)
+            from ${steps.length === 0 ? "judged" : `step_${steps.length - 1}`}
+        )
+        select
+            strlen(line) + 1 as size,
+            fault,
+            case when fault is not null then line end as line,
+            case when fault is null then date end as modified,
+            is_wanted,
+            ${take.join(",\n")}
+        from wanted`;
+    try {
+        await scratch.run(sql);
+    } catch (error) {
+        if (!/not a GZIP stream/.test(messageOf(error))) throw error;
+        throw new PipelineError(`${file.path}  holds what is not gzip behind its end; download it again`, {
+            cause: error,
+        });
+    }
+    const found = await scratch.row(
+        figures,
+        `with all_lines as (
+            select size, fault, modified from ${table}
+            union all
+            select strlen(csv_line) + 1, 'the line is not UTF-8', null from (${rejectedLines(file)})
+        )
+        select
+            count(*) as lines,
+            coalesce(sum(size), 0)::bigint as bytes,
+            count(fault) as faults,
+            any_value(fault) as fault,
+            max(modified)::varchar as newest
+        from all_lines`,
+    );
+    await proveWhole(file, found.bytes);
+    if (found.lines === 0) throw new PipelineError(`${file.path}  holds no lines: download it again`);
+    if (found.faults > found.lines / 2) {
+        throw new PipelineError(
+            `${file.path}  is no dump of ${file.kind.replace("_", " ")}: ${count(found.faults)} of ` +
+                `${count(found.lines)} lines do not fit: ${found.fault}`,
+        );
+    }
+    if (found.faults > 0) await landMisfits(scratch, file);
+    return { file, lines: found.lines, quarantined: found.faults, newest: found.newest };
+}
+
+function rejectedLines(file: DumpFile): string {
+    return `select line, any_value(csv_line) as csv_line from temp.main.${rejectsOf(file)} group by line`;
+}
+
+/** Lines that do not fit are few: they are numbered by reading the file once more, in its order. */
+async function landMisfits(scratch: Scratch, file: DumpFile): Promise<void> {
+    await scratch.run(`create temp table rejected as ${rejectedLines(file)}`);
+    await scratch.run("set preserve_insertion_order = true");
+    await scratch.run(`
+        insert into misfits
+        with numbered as (
+            select row_number() over () as number, coalesce(line, '') as line
+            from ${linesOf(file).replaceAll(rejectsOf(file), `${rejectsOf(file)}_again`)}
+        ),
+        faults as (select line, any_value(fault) as fault from ${file.kind}_lines where fault is not null group by line),
+        -- How many good lines stand before each that was not read.
+        gaps as (select line - row_number() over (order by line) as good_before from rejected)
+        select
+            '${file.kind}' as source,
+            number + (select count(*) from gaps where good_before < number) as position,
+            fault as reason,
+            line as body
+        from numbered
+        inner join faults using (line)
+        union all
+        select '${file.kind}', line, 'the line is not UTF-8', csv_line from rejected`);
+    await scratch.run("set preserve_insertion_order = false");
+    await scratch.run("drop table temp.main.rejected");
+}
+
+/**
+ * What is wrong with a line of a file of documents, `type key revision last_modified json`, in the order of looking. The first
+ * two values of its JSON are its key and the key of its type.
+ */
+export function documentFaults(type: string, key: string): LineForm["faults"] {
+    const differs = (index: number, column: string, what: string): readonly [string, string] => [
+        // As text first: a text that is written otherwise may still say the same.
+        `value[${index}]::varchar is distinct from ('"' || ${column} || '"')
+                and (value[${index}] ->> '$') is distinct from ${column}`,
+        `'the line''s ${what} is "' || ${column} || '", but its JSON says ' || coalesce(value[${index}]::varchar, 'nothing')`,
+    ];
+    return [
+        [`part[1] <> '${type}'`, `'the type is "' || part[1] || '", not "${type}"'`],
+        [`not regexp_full_match(part[2], ${literal(key)})`, `'the key is "' || part[2] || '"'`],
+        ["date is null", `'the date is "' || part[4] || '"'`],
+        ["value is null", "'the JSON can''t be read'"],
+        differs(1, "part[2]", "key"),
+        differs(2, "part[1]", "type"),
+    ];
+}

@@ -1,0 +1,133 @@
+// What incremental models of `full_refresh: false` hold, nobody can make again.
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { clean } from "../../runner/commands/clean.ts";
+import { verify } from "../../runner/commands/verify.ts";
+import { suite } from "../suite.ts";
+import { type Toy, toyProject } from "./toy.ts";
+
+const test = suite("kept");
+
+const declared = "models: [{name: m, config: {materialized: incremental, full_refresh: false}}]";
+
+/** The seed's rows come and go; the model `m` keeps all that it ever saw. */
+function memoryProject(rows: string, files: Readonly<Record<string, string>> = {}): Toy {
+    return toyProject({
+        "seeds/s.csv": `id,v\n${rows}`,
+        "models/m.sql":
+            "select id, v from {{ref.s}}{{#incremental}} where id not in (select id from {{this}}){{/incremental}}",
+        "models/_models.yml": declared,
+        ...files,
+    });
+}
+
+async function then(toy: Toy, rows: string, options: Parameters<Toy["build"]>[0] = {}): Promise<void> {
+    toy.write("seeds/s.csv", `id,v\n${rows}`);
+    await toy.build(options);
+}
+
+async function kept(toy: Toy, file?: string): Promise<unknown[][]> {
+    return (await toy.rows("from main.m order by all", file)).map((row) => [Number(row.id), row.v]);
+}
+
+const both = [
+    [1, "a"],
+    [2, "b"],
+];
+
+test("keeps what is gone, whatever is asked for", async () => {
+    const toy = memoryProject("1,a\n");
+    await toy.build();
+    await then(toy, "2,b\n", { fullRefresh: true });
+    assert.equal(await kept(toy), both);
+    toy.close();
+});
+
+test("takes it over from what is published when the work file is lost", async () => {
+    const toy = memoryProject("1,a\n");
+    await toy.build();
+    rmSync(join(toy.folder, "data/work.duckdb"));
+    await then(toy, "2,b\n");
+    assert.match(toy.said(), /The history of m is taken over from what is published/);
+    assert.equal(await kept(toy), both);
+    toy.close();
+});
+
+test("takes nothing over for a model that can be made anew", async () => {
+    const toy = memoryProject("1,a\n", {
+        "models/_models.yml": "models: [{name: m, config: {materialized: incremental}}]",
+    });
+    await toy.build();
+    await clean({ projectDir: toy.folder });
+    await then(toy, "2,b\n");
+    assert.equal(await kept(toy), [[2, "b"]]);
+    toy.close();
+});
+
+for (const [what, rows] of [
+    ["nowhere", undefined],
+    ["without its newest row", "1,a\n2,b\n"],
+] as const) {
+    test(`clean refuses to remove what is published ${what}, and removes what is`, async () => {
+        const toy = memoryProject("1,a\n");
+        if (rows === undefined) {
+            await toy.build({ command: "seed" });
+            await toy.build({ command: "run" });
+        } else {
+            await toy.build();
+            await then(toy, rows, { keepsPublication: true });
+        }
+        let said = "";
+        await clean({ projectDir: toy.folder }).catch((error: Error) => {
+            said = error.message;
+        });
+        assert.match(said, /holds history of "m" that is published nowhere and can't be made again/);
+        assert.ok((await toy.build({ fullRefresh: true })).ok, toy.said());
+        const before = await kept(toy);
+        assert.equal(await clean({ projectDir: toy.folder }), ["artifacts/dev", "data/work.duckdb"]);
+        assert.ok((await toy.build()).ok, toy.said());
+        assert.equal(await kept(toy), before);
+        toy.close();
+    });
+}
+
+test("a build keeps the table of a model that is no longer declared", async () => {
+    const toy = memoryProject("1,a\n", { "models/n.sql": "select 1 as one" });
+    await toy.build();
+    rmSync(join(toy.folder, "models/m.sql"));
+    toy.write("models/_models.yml", "version: 2");
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await kept(toy, "data/work.duckdb"), [[1, "a"]]);
+    toy.close();
+});
+
+test("verify says that it is kept, and compares it when it is named", async () => {
+    const toy = memoryProject("1,a\n");
+    await toy.build();
+    await then(toy, "2,b\n");
+    const said: string[] = [];
+    const output = { out: (line: string) => void said.push(line), note: () => undefined };
+    assert.ok(await verify({ projectDir: toy.folder, limit: 5 }, output));
+    assert.equal(said, ["m: keeps what can't be made again (full_refresh: false); name it to compare it"]);
+    assert.not(await verify({ projectDir: toy.folder, limit: 5, select: ["m"] }, output));
+    assert.match(said.at(-1) ?? "", /m: a full refresh would add 0 rows, remove 1 and change 0/);
+    toy.close();
+});
+
+test("a change of its columns is refused without advice that it does not follow", async () => {
+    const toy = memoryProject("1,a\n");
+    await toy.build();
+    toy.write("models/m.sql", "select id, v, 1 as more from {{ref.s}}");
+    let said = "";
+    await toy.build().catch((error: Error) => {
+        said = error.message;
+    });
+    assert.match(
+        said,
+        /"m" is kept with other columns than its SQL now gives \(\+ more INTEGER\): set on_schema_change$/m,
+    );
+    toy.close();
+});
+
+test.run();
