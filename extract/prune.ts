@@ -2,7 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { attach, type LandingOptions, loadSpools, read, withInstance } from "./landing.ts";
+import { attach, type LandingOptions, landingFormat, loadSpools, read, withInstance } from "./landing.ts";
 import { spoolFolder } from "./spool.ts";
 import { createTables, tables } from "./tables.ts";
 
@@ -130,7 +130,7 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
             const estimate = Math.round(before * (1 - bytes / Math.max(1, all_bytes)));
             if (dryRun || (runs.length === 0 && pages === 0))
                 return { runs, pages, bytes: { before, after: estimate } };
-            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (storage_version 'v1.2.0')`);
+            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${landingFormat})`);
             await createTables(connection);
             await connection.run("begin");
             for (const name of names) {

@@ -82,6 +82,9 @@ const record = v.variant("kind", [
     v.strictObject({ kind: v.literal("end"), row: end, subjects: v.array(subjectRow), totals }),
 ]);
 
+/** The first line of a spool of version 0.1, in which each run had one subject. */
+const oldRecord = v.object({ kind: v.literal("run"), row: v.object({ subject: v.string() }) });
+
 export type RunRow = v.InferOutput<typeof runRow>;
 export type SubjectRow = v.InferOutput<typeof subjectRow>;
 export type SearchPageRow = v.InferOutput<typeof searchPageRow>;
@@ -185,7 +188,7 @@ export class Spool {
 
 /**
  * Reads a spool record by record. A last line that a kill has torn is left out: its answer never counted as landed.
- * @throws PipelineError when any other line can't be read.
+ * @throws PipelineError when any other line can't be read, or the spool is one of version 0.1.
  */
 export async function* readSpool(path: string): AsyncGenerator<SpoolRecord> {
     let torn: number | undefined;
@@ -197,7 +200,13 @@ export async function* readSpool(path: string): AsyncGenerator<SpoolRecord> {
                 `${path}:${torn}  is not a record of an extraction. Move the file away to go on without its pages.`,
             );
         }
-        const read = v.safeParse(record, parse(line));
+        const json = parse(line);
+        const read = v.safeParse(record, json);
+        if (v.is(oldRecord, json)) {
+            throw new PipelineError(
+                `${path}  was written by version 0.1. Start the extractor of that version once more, which loads it, then this one.`,
+            );
+        }
         if (read.success) yield read.output;
         else torn = number;
     }

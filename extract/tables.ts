@@ -191,7 +191,7 @@ async function upgrade(connection: DuckDBConnection): Promise<void> {
     }
     await createTables(connection);
     await connection.run(`insert into landing.openlibrary.extract_runs by name
-        select * exclude (subject, num_found), 'api' as source from old_extract_runs`);
+        select * exclude (subject, num_found), 'api' as source, 0 as authors_reused from old_extract_runs`);
     await connection.run(`insert into landing.openlibrary.extract_subjects by name
         select run_id, subject, status, message, num_found, works_landed from old_extract_runs`);
     await connection.run(`insert into landing.openlibrary.search_pages by name

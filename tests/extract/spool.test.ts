@@ -1,8 +1,17 @@
-import { appendFileSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+    appendFileSync,
+    copyFileSync,
+    existsSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { loadSpools } from "../../extract/landing.ts";
+import { attach, loadSpools, withInstance } from "../../extract/landing.ts";
 import {
     readSpool,
     Spool,
@@ -83,6 +92,8 @@ async function recordsOf(path: string): Promise<SpoolRecord[]> {
 }
 
 const options = { say: () => {} };
+/** A few more than a row group has. */
+const pageCount = 2_100;
 
 test("gives back what was put in", () =>
     withLanding(async (landing) => {
@@ -178,6 +189,22 @@ test("keeps the landing file in the format that packs pages well", () =>
         assert.equal(await readRows(landing, sql), [{ version: "v1.2.0+" }]);
         assert.not(existsSync(`${landing}.wal`));
         assert.is(spoolFolder(landing), `${landing}.spool`);
+    }));
+
+test("packs bodies, and writes no more than the newest pages anew", () =>
+    withLanding(async (landing) => {
+        const body = JSON.stringify(Array.from({ length: 200 }, (_, n) => ({ key: `/works/OL${n}W`, title: "Title" })));
+        write(landing, start);
+        await loadSpools(landing, options);
+        await withInstance({}, async (connection) => {
+            await attach(connection, landing, false, options);
+            const pages = "insert into landing.openlibrary.search_pages (run_id, page_number, body) select 'x', i, $1";
+            await connection.run(`${pages} from range(${pageCount}) as r (i)`, [body]);
+        });
+        const sql = `select compression, count(distinct row_group_id) as groups from pragma_storage_info('openlibrary.search_pages')
+            where column_name = 'body' and segment_type = 'VARCHAR' group by compression`;
+        assert.equal(await readRows(landing, sql), [{ compression: "ZSTD", groups: "2" }]);
+        assert.ok(statSync(landing).size < (body.length * pageCount) / 4, `${statSync(landing).size} bytes`);
     }));
 
 test.run();

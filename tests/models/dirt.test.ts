@@ -135,4 +135,33 @@ test("says how many works are missing, and how many are not counted, apart", asy
     ]);
 });
 
+test("counts what an extraction put into quarantine: works with their subject, author documents with all", async () => {
+    const half = "Half a letter \ud83d";
+    const work = (n: number, title: string, ...subject: string[]) => ({
+        ...{ key: `/works/OL${n}W`, title, subject, first_publish_year: 1990 },
+        ...{ author_key: ["OL1A"], author_name: ["Ann"] },
+    });
+    await inWarehouse(async (warehouse) => {
+        const authors = [{ key: "/authors/OL1A", type: { key: "/type/author" as const }, name: half }];
+        const works = [work(1, half, "Tides"), work(2, "Whole", "Tides"), work(3, "Whole", "Moons")];
+        await warehouse.extract([...works, ...authors], "tides", "moons");
+        await warehouse.build();
+        const { quarantine } = await warehouse.landed();
+        assert.equal(quarantine.map((row) => [row.source, row.page_number, row.position, row.reason]).sort(), [
+            ["author_pages", 1, 0, "it holds a lone surrogate, which is not text"],
+            ["search_pages", 2, 0, "it holds a lone surrogate, which is not text"],
+        ]);
+        const sql =
+            "select subject, affected from data_quality where check_name = 'landing: row quarantined' order by 1";
+        assert.equal(await warehouse.rows(sql), [
+            { subject: "moons", affected: 1 },
+            { subject: "tides", affected: 2 },
+        ]);
+        assert.equal(await warehouse.rows("select distinct rows_quarantined from extract_coverage"), [
+            { rows_quarantined: 2 },
+        ]);
+        assert.is((await warehouse.rows("from dim_books")).length, 3);
+    });
+});
+
 test.run();
