@@ -41,7 +41,7 @@ export function keptTables(
 }
 
 /**
- * The memory of the work file, into which the history of snapshots among `names` that only the publication has is brought
+ * The memory of the work file, into which the history of `names` that only the publication has is brought
  * back first, unless nothing is to be changed (`isReadOnly`).
  */
 export async function recallWithHistory(
@@ -51,28 +51,39 @@ export async function recallWithHistory(
 ): Promise<Memory> {
     const memory = await recall(database, project, { onWait: note });
     if (isReadOnly) return memory;
-    const restored = await restoreSnapshots(database, project, { memory, names, onWait: note });
+    const restored = await restoreHistory(database, project, { memory, names, onWait: note });
     if (restored.length === 0) return memory;
     note(`The history of ${restored.join(", ")} is taken over from what is published`);
     return recall(database, project, { onWait: note });
 }
 
-/** Takes the history of snapshots that are missing in the work file over from what is published. Returns their names. */
-async function restoreSnapshots(
+/**
+ * Takes what can't be made again and is missing in the work file over from what is published: snapshots, and incremental
+ * models with `full_refresh: false`. Returns their names.
+ */
+async function restoreHistory(
     database: Database,
     project: Project,
     { memory, names, onWait }: { memory: Memory; names: ReadonlySet<string>; onWait: (message: string) => void },
 ): Promise<readonly string[]> {
     const { warehouse } = placesOf(project);
+    const isSnapshot = (name: string): boolean => {
+        const node = project.nodes.get(name);
+        return node?.kind === "model" && node.snapshot !== undefined;
+    };
     const missing = [...names].filter((name) => {
         const node = project.nodes.get(name);
-        return node?.kind === "model" && node.snapshot !== undefined && !memory.relations.has(name);
+        const isLasting = node?.kind === "model" && node.incremental?.fullRefresh === false;
+        return (isLasting || isSnapshot(name)) && !memory.relations.has(name);
     });
     if (missing.length === 0 || !existsSync(warehouse)) return [];
     await database.run(`attach ${literal(warehouse)} as shelfmark_published (read_only)`);
     try {
         const published = await standingIn(database, "shelfmark_published");
-        const found = missing.filter((name) => isSnapshotTable(published.get(name)?.columns ?? []));
+        const found = missing.filter((name) => {
+            const columns = published.get(name)?.columns;
+            return columns !== undefined && (!isSnapshot(name) || isSnapshotTable(columns));
+        });
         if (found.length === 0) return [];
         await attachWork(database, project, { write: true, onWait });
         try {
