@@ -90,7 +90,7 @@ export function checkedLine({
 }: Extract<Event, { type: "checked" }>): string {
     const also = unit_tests === 0 ? "" : ` and ${counted(unit_tests, "unit test")}`;
     const verb = is_anew ? "Checked" : "Nothing to check anew in";
-    return `${verb} ${count(nodes)} nodes${also} in ${seconds.toFixed(2)} s, target ${target}`;
+    return `${verb} ${counted(nodes, "node")}${also} in ${seconds.toFixed(2)} s, target ${target}`;
 }
 
 /** Each node with why it would run, or that it would not. */
@@ -121,7 +121,7 @@ export function conclusion(
         lines.push(`Nothing new to publish: what run ${standingRun} published stands`);
     } else if (publication !== undefined) {
         const { runId, relations, warehouse, exports, files, seconds } = publication;
-        const what = `${relations.length} tables in ${warehouse} and ${files.length} files in ${exports}/`;
+        const what = `${counted(relations.length, "table")} in ${warehouse} and ${counted(files.length, "file")} in ${exports}/`;
         lines.push(`Published ${what} in ${seconds.toFixed(2)} s, run ${runId}`);
         if (publication.leftBehind !== undefined)
             lines.push(`Old publications could not be removed: ${publication.leftBehind}`);

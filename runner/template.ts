@@ -95,6 +95,7 @@ function splitArguments(body: Part[], text: string): Part[][] {
     const args: Part[][] = [[]];
     let depth = 0;
     let quote = "";
+    let isEscaping = false;
     for (const part of body) {
         if (part.kind !== "text") {
             args.at(-1)?.push(part);
@@ -107,9 +108,16 @@ function splitArguments(body: Part[], text: string): Part[][] {
             if (comment !== null) {
                 i += comment[0].length - 1;
             } else if (quote !== "") {
-                if (char === quote) quote = "";
-            } else if (char === "'" || char === '"') quote = char;
-            else if ("([{".includes(char)) depth++;
+                if ((isEscaping && char === "\\") || (quote === "'" && text.startsWith("''", i))) i++;
+                else if (text.startsWith(quote, i)) {
+                    i += quote.length - 1;
+                    quote = "";
+                }
+            } else if (char === "'" || char === '"' || char === "$") {
+                isEscaping = char === "'" && /\be$/i.test(text.slice(Math.max(part.start, i - 2), i));
+                quote = char === "$" ? (/^\$\w*\$/.exec(text.slice(i, part.end))?.[0] ?? "") : char;
+                i += Math.max(0, quote.length - 1);
+            } else if ("([{".includes(char)) depth++;
             else if (")]}".includes(char)) depth--;
             else if (char === "," && depth === 0) {
                 args.at(-1)?.push({ kind: "text", start: from, end: i });

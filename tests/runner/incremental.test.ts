@@ -391,6 +391,20 @@ test("refuses a window over a table that has no such time yet, before anything r
     toy.close();
 });
 
+test("goes on from what is published with full_refresh: false when the work file is lost", async () => {
+    const toy = eventProject("select id, v from {{source.shop.events}}", "unique_key: id, full_refresh: false");
+    for (const id of [1, 2]) {
+        await land(toy, [[id, 0, 1]]);
+        assert.ok((await toy.build()).ok, toy.said());
+    }
+    rmSync(join(toy.folder, "data/work.duckdb"));
+    await land(toy, [[3, 0, 1]]);
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.match(toy.said(), /The history of m is taken over from what is published/);
+    assert.is((await table(toy)).length, 3);
+    toy.close();
+});
+
 for (const [what, sql, config, message] of [
     [
         "this outside of the section",

@@ -91,6 +91,26 @@ test("ends a fragment that ends in a comment with its line, so that it swallows 
     );
 });
 
+for (const [body, expected] of [
+    ["$$a,b(--$$, 'c'", ["$$a,b(--$$", "'c'"]],
+    ["$t$a,$$,b$t$, c", ["$t$a,$$,b$t$", "c"]],
+    ["e'it\\'s,x', c", ["e'it\\'s,x'", "c"]],
+    ["e'a''b\\',c', 'd\\', e", ["e'a''b\\',c'", "'d\\'", "e"]],
+    ["'', , \",\"", ["", "", '","']],
+] as const) {
+    test(`splits the arguments ${body} outside of quotes only`, () => {
+        const text = `{{#f}}${body}{{/f}}`;
+        const [call] = [...tagsOf(parsed(text).template.parts)];
+        assert.equal(
+            call?.kind === "call" &&
+                call.args.map((arg) =>
+                    arg.map((part) => part.kind === "text" && text.slice(part.start, part.end)).join(""),
+                ),
+            expected,
+        );
+    });
+}
+
 test("takes commas and quotes inside of comments for text", () => {
     const [call] = [...tagsOf(parsed("{{#f}}title -- a, b's\n, 'x' /* c, d */{{/f}}").template.parts)];
     assert.is(call?.kind === "call" && call.args.length, 2);
