@@ -96,7 +96,7 @@ for (const [body, expected] of [
     ["$t$a,$$,b$t$, c", ["$t$a,$$,b$t$", "c"]],
     ["e'it\\'s,x', c", ["e'it\\'s,x'", "c"]],
     ["e'a''b\\',c', 'd\\', e", ["e'a''b\\',c'", "'d\\'", "e"]],
-    ["'', , \",\"", ["", "", '","']],
+    ["'', '''', \",\"", ["''", "''''", '","']],
 ] as const) {
     test(`splits the arguments ${body} outside of quotes only`, () => {
         const text = `{{#f}}${body}{{/f}}`;
