@@ -131,7 +131,9 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
             const estimate = Math.round(before * (1 - docs / Math.max(1, all_docs)));
             if (dryRun || (runs.length === 0 && pages === 0))
                 return { runs, pages, bytes: { before, after: estimate } };
-            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${landingFormat})`);
+            // Without a log, which would need as much room as all bodies unpacked: the file counts only when it is whole.
+            const how = `${landingFormat}, recovery_mode 'no_wal_writes'`;
+            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${how})`);
             await createTables(connection);
             await connection.run("begin");
             for (const name of names) {
@@ -151,7 +153,9 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
         } catch (error) {
             signal?.throwIfAborted();
             if (error instanceof PipelineError) throw error;
-            const reason = messageOf(error).split("\n")[0];
+            const message = messageOf(error);
+            // DuckDB says that the database is invalidated: it means the new file.
+            const reason = /No space left on device|File too large/.exec(message)?.[0] ?? message.split("\n")[0];
             throw new PipelineError(`${fresh} can't be written: ${reason}. ${landing} is as it was.`, { cause: error });
         } finally {
             signal?.removeEventListener("abort", interrupt);

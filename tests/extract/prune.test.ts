@@ -251,7 +251,7 @@ test("says in one sentence that there is no room for the new file, and leaves th
     assert.equal([code, out], [1, ""]);
     assert.match(
         err,
-        /^\S+landing\.duckdb\.new can't be written: .*File too large.*\. \S+landing\.duckdb is as it was\.\n$/,
+        /^\S+landing\.duckdb\.new can't be written: File too large\. \S+landing\.duckdb is as it was\.\n$/,
     );
     assert.is(hashOf(scene.landing), old);
     assert.equal(readdirSync(join(scene.landing, "..")).sort(), ["landing.duckdb", "landing.duckdb.spool"]);
