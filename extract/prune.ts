@@ -17,13 +17,13 @@ export interface Pruned {
     /** The runs that were dropped, oldest first. */
     readonly runs: readonly string[];
     readonly pages: number;
-    /** The file's size before, and after; of a dry run the latter is estimated by the bodies that would stay. */
+    /** The file's size before, and after; of a dry run the latter is estimated by the documents that would stay. */
     readonly bytes: { readonly before: number; readonly after: number };
 }
 
 const total = v.pipe(v.bigint(), v.transform(Number));
 const runId = v.object({ run_id: v.string() });
-const pageTotals = v.object({ pages: total, bytes: total, all_bytes: total });
+const pageTotals = v.object({ pages: total, docs: total, all_docs: total });
 
 // The models take the same run of a subject before others: complete ones, then partial ones, then failed ones with works.
 const keptRuns = (keep: number): string => `
@@ -81,14 +81,14 @@ const droppedRuns = `
 const droppedPages = `
     select
         count(*) filter (where not stays) as pages,
-        cast(coalesce(sum(bytes) filter (where not stays), 0) as bigint) as bytes,
-        cast(coalesce(sum(bytes), 0) as bigint) as all_bytes
+        cast(coalesce(sum(docs) filter (where not stays), 0) as bigint) as docs,
+        cast(coalesce(sum(docs), 0) as bigint) as all_docs
     from (
-        select strlen(body) as bytes, ${staying("search_pages")} as stays from old.openlibrary.search_pages
+        select docs, ${staying("search_pages")} as stays from old.openlibrary.search_pages
         union all
-        select strlen(body) as bytes, ${staying("author_pages")} as stays from old.openlibrary.author_pages
+        select documents as docs, ${staying("author_pages")} as stays from old.openlibrary.author_pages
     )`;
-const nothing = { pages: 0, bytes: 0, all_bytes: 0 };
+const nothing = { pages: 0, docs: 0, all_docs: 0 };
 
 /**
  * Drops all but the newest runs of each subject and gives their room on the disk back: what stays is written to a new file,
@@ -102,7 +102,8 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
     if (!existsSync(landing)) throw new PipelineError(`there is no landing file ${landing} to prune`);
     discard(fresh);
     if (!dryRun) await loadSpools(landing, options);
-    const settings = { memory_limit: "1GB", temp_directory: spoolFolder(landing) };
+    // DuckDB unpacks 2,048 bodies to copy one of them: on more threads, or to keep their order, it does so several times.
+    const settings = { threads: "1", preserve_insertion_order: "false", temp_directory: spoolFolder(landing) };
     return withInstance(settings, async (connection) => {
         const interrupt = (): void => connection.interrupt();
         signal?.addEventListener("abort", interrupt);
@@ -124,13 +125,15 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
             await connection.run(keptRuns(keep));
             await connection.run(reliedPages);
             const dropped = await read(connection, runId, droppedRuns);
-            const { pages, bytes, all_bytes } = (await read(connection, pageTotals, droppedPages))[0] ?? nothing;
+            const { pages, docs, all_docs } = (await read(connection, pageTotals, droppedPages))[0] ?? nothing;
             const before = statSync(landing).size;
             const runs = dropped.map(({ run_id }) => run_id);
-            const estimate = Math.round(before * (1 - bytes / Math.max(1, all_bytes)));
+            const estimate = Math.round(before * (1 - docs / Math.max(1, all_docs)));
             if (dryRun || (runs.length === 0 && pages === 0))
                 return { runs, pages, bytes: { before, after: estimate } };
-            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${landingFormat})`);
+            // Without a log, which would need as much room as all bodies unpacked: the file counts only when it is whole.
+            const how = `${landingFormat}, recovery_mode 'no_wal_writes'`;
+            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${how})`);
             await createTables(connection);
             await connection.run("begin");
             for (const name of names) {
@@ -150,7 +153,9 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
         } catch (error) {
             signal?.throwIfAborted();
             if (error instanceof PipelineError) throw error;
-            const reason = messageOf(error).split("\n")[0];
+            const message = messageOf(error);
+            // DuckDB says that the database is invalidated: it means the new file.
+            const reason = /No space left on device|File too large/.exec(message)?.[0] ?? message.split("\n")[0];
             throw new PipelineError(`${fresh} can't be written: ${reason}. ${landing} is as it was.`, { cause: error });
         } finally {
             signal?.removeEventListener("abort", interrupt);
