@@ -12,7 +12,7 @@ kept as (
         author_history.*,
         row_number() over (
             partition by extract_source, author_key
-            order by fetched_at desc
+            order by fetched_at desc, run_id desc
         ) as recency
     from {{this}} as author_history
 ),
