@@ -1,6 +1,17 @@
 import * as v from "valibot";
 import { type Document, isMap, type Node, parseDocument, visit, type YAMLParseError } from "yaml";
+import { didYouMean } from "../common/nearest.ts";
 import { modelConfigEntries, tagList, type Var } from "./config.ts";
+import {
+    type ColumnConstraint,
+    type ConstraintTest,
+    columnConstraintSchema,
+    type ModelConstraint,
+    modelConstraintSchema,
+    partOfColumn,
+    partOfModel,
+    testsOfColumn,
+} from "./constraints.ts";
 import { csvObjects } from "./csv.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
@@ -196,10 +207,17 @@ const columnSchema = v.strictObject({
         ),
     ),
     quote: v.optional(v.pipe(v.boolean(), v.description("Tests write the name in quotes."))),
+    constraints: v.optional(v.pipe(v.array(columnConstraintSchema), v.description("Held by tests.")), []),
     ...described,
     ...tests,
 });
-const entity = { name: v.string(), ...described, ...tests, columns: v.optional(v.array(columnSchema), []) };
+const entity = {
+    name: v.string(),
+    ...described,
+    ...tests,
+    constraints: v.optional(v.pipe(v.array(modelConstraintSchema), v.description("Held by tests.")), []),
+    columns: v.optional(v.array(columnSchema), []),
+};
 
 const exportFormat = v.picklist(["csv", "parquet", "json"]);
 const exportSchema = v.strictObject({
@@ -457,26 +475,64 @@ export function readProperties(file: SourceFile, problems: Problem[]): Propertie
         (["data_tests", "tests"] as const).flatMap((key) =>
             (owner[key] ?? []).flatMap((_, i) => readTest(data, [...path, key, i], at, problems)),
         );
-    const readEntity = <C>(item: EntityInput, config: C, path: Path): Entity<C> => ({
-        name: item.name,
-        description: item.description,
-        config,
-        at: at([...path, "name"]),
-        keyAt: (key) => keyAt([...path, "config", key]),
-        tests: readTests(item, path),
-        tags: tagList(item.tags),
-        meta: item.meta ?? {},
-        columns: item.columns.map((column, i) => ({
-            name: column.name,
-            description: column.description,
-            ...(column.data_type === undefined ? {} : { dataType: column.data_type }),
-            isQuoted: column.quote ?? false,
-            tags: tagList(column.tags),
-            meta: column.meta ?? {},
-            tests: readTests(column, [...path, "columns", i]),
-            at: at([...path, "columns", i, "name"]),
-        })),
-    });
+    // What is said twice, as a test and as a constraint, is tested once.
+    const withConstraints = (written: readonly TestProperty[], held: readonly HeldTest[]): TestProperty[] => {
+        const all = [...written];
+        for (const { generic, args, path } of held) {
+            const isAlike = (test: TestProperty): boolean =>
+                test.generic === generic && JSON.stringify(test.args) === JSON.stringify(args);
+            if (all.some(isAlike)) continue;
+            all.push({
+                generic,
+                args,
+                description: "",
+                config: strictTestConfig(v.parse(testConfigSchema, {})),
+                at: at(path),
+            });
+        }
+        return all;
+    };
+    const rejectUnknownColumns = (item: EntityInput, path: Path): void => {
+        const declared = item.columns.map(({ name }) => name);
+        for (const [i, { columns }] of item.constraints.entries()) {
+            for (const name of columns.filter((column) => !declared.includes(column))) {
+                const message = `a constraint names the column "${name}", which is not declared.${didYouMean(name, declared)}`;
+                problems.push({ message, at: at([...path, "constraints", i]) });
+            }
+        }
+    };
+    const heldBy = <T>(
+        constraints: readonly T[],
+        path: Path,
+        testsOf: (constraint: T) => ConstraintTest[],
+    ): HeldTest[] =>
+        constraints.flatMap((each, i) => testsOf(each).map((test) => ({ ...test, path: [...path, "constraints", i] })));
+    const readEntity = <C>(item: EntityInput, config: C, path: Path): Entity<C> => {
+        rejectUnknownColumns(item, path);
+        return {
+            name: item.name,
+            description: item.description,
+            config,
+            at: at([...path, "name"]),
+            keyAt: (key) => keyAt([...path, "config", key]),
+            tests: withConstraints(readTests(item, path), heldBy(item.constraints, path, partOfModel)),
+            tags: tagList(item.tags),
+            meta: item.meta ?? {},
+            columns: item.columns.map((column, i) => ({
+                name: column.name,
+                description: column.description,
+                ...(column.data_type === undefined ? {} : { dataType: column.data_type }),
+                isQuoted: column.quote ?? false,
+                tags: tagList(column.tags),
+                meta: column.meta ?? {},
+                tests: withConstraints(readTests(column, [...path, "columns", i]), [
+                    ...heldBy(column.constraints, [...path, "columns", i], testsOfColumn),
+                    ...heldBy(item.constraints, path, (constraint) => partOfColumn(constraint, column.name)),
+                ]),
+                at: at([...path, "columns", i, "name"]),
+            })),
+        };
+    };
 
     const rowsAt = ({ rows }: Pick<v.InferOutput<typeof rowsSchema>, "rows">, path: Path): RowsAt => ({
         all: keyAt([...path, "rows"]),
@@ -630,9 +686,15 @@ interface Described {
     readonly tags?: string | readonly string[] | undefined;
     readonly meta?: Meta | undefined;
 }
+/** A test that holds a constraint, which stands at `path`. */
+interface HeldTest extends ConstraintTest {
+    readonly path: Path;
+}
 interface EntityInput extends Testable, Described {
+    readonly constraints: readonly ModelConstraint[];
     readonly columns: readonly (Testable &
         Described & {
+            constraints: readonly ColumnConstraint[];
             data_type?: string | undefined;
             quote?: boolean | undefined;
         })[];

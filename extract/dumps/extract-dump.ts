@@ -31,7 +31,7 @@ export interface DumpOptions {
     /** Whether a dump that is old, or has far fewer lines than the one before, lands all the same. Default: false */
     readonly force?: boolean;
     readonly progress: Progress;
-    /** What DuckDB keeps in memory at most; some 370 MB more are in use beside. Default: 400MB, with which 5 million lines took as long as with 1GB */
+    /** What DuckDB keeps in memory at most; some 370 MB more are in use beside. Default: 400MB; with 1GB it was no faster */
     readonly memoryLimit?: string;
     /** Ends the run; nothing lands. */
     readonly signal?: AbortSignal;

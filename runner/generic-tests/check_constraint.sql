@@ -1,0 +1,3 @@
+select *
+from {{model}}
+where not ({{expression}})
