@@ -14,7 +14,7 @@ import {
     type Totals,
     waitingSpools,
 } from "./spool.ts";
-import { createTables, hasTables, isOutdated } from "./tables.ts";
+import { createTables, hasTables, isOutdated, literal } from "./tables.ts";
 
 export interface LandingOptions {
     /** Told when the file has to be waited for. */
@@ -234,7 +234,7 @@ export async function attach(
     const how = readOnly ? "read_only" : landingFormat;
     for (let told = false; ; told = true) {
         try {
-            await connection.run(`attach '${landing.replaceAll("'", "''")}' as ${as} (${how})`);
+            await connection.run(`attach ${literal(landing)} as ${as} (${how})`);
             return;
         } catch (error) {
             const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(messageOf(error));

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { attach, type LandingOptions, landingFormat, loadSpools, read, withInstance } from "./landing.ts";
 import { spoolFolder } from "./spool.ts";
-import { createTables, tables } from "./tables.ts";
+import { createTables, literal, tables } from "./tables.ts";
 
 export interface PruneOptions extends LandingOptions {
     /** How many runs of each subject stay. */
@@ -133,7 +133,7 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
                 return { runs, pages, bytes: { before, after: estimate } };
             // Without a log, which would need as much room as all bodies unpacked: the file counts only when it is whole.
             const how = `${landingFormat}, recovery_mode 'no_wal_writes'`;
-            await connection.run(`attach '${fresh.replaceAll("'", "''")}' as landing (${how})`);
+            await connection.run(`attach ${literal(fresh)} as landing (${how})`);
             await createTables(connection);
             await connection.run("begin");
             for (const name of names) {

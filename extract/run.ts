@@ -9,6 +9,7 @@ import {
 } from "./answers.ts";
 import type { Answer } from "./client.ts";
 import { type LandedDocument, type LandedPage, readAuthorsPage } from "./recall.ts";
+import { hasUpperEnd } from "./search.ts";
 import type { AuthorPageRow, EndRow, ReusedPage, RunRow, SearchPageRow, Spool, SubjectRow, Totals } from "./spool.ts";
 import { keyOfLabel } from "./subject-key.ts";
 
@@ -180,7 +181,7 @@ export class Run {
     ): Standing {
         const asked = this.#subjects.get(subjectKey);
         if (asked === undefined) throw new Error(`a page of "${subjectKey}", which is no subject of the run`);
-        if (page.docs > 0 && parameters.includes(']"')) asked.wasSplit = true;
+        if (page.docs > 0 && hasUpperEnd(parameters)) asked.wasSplit = true;
         for (const work of page.works) {
             this.#works.add(work.key);
             asked.walked.add(work.key);

@@ -67,6 +67,11 @@ export function askForPage(
     return client.get("/search.json", query, { read });
 }
 
+/** Whether landed parameters asked for a range of keys with an upper end: a range stands last in its query. */
+export function hasUpperEnd(parameters: string): boolean {
+    return parameters.includes(']"');
+}
+
 function queryOf({ subject, without = [], after, upTo }: Question): string {
     const clauses = [`subject_key:"${subject}"`, ...without.map((other) => `NOT subject_key:"${other}"`)];
     if (isRange({ after, upTo })) {

@@ -176,9 +176,9 @@ async function createTable(connection: DuckDBConnection, name: string, table: Ta
     const lines = Object.entries(columns).map(([column, [type]]) => `${column} ${type}`);
     if (primaryKey !== undefined) lines.push(`primary key (${primaryKey})`);
     await connection.run(`create table ${path} (${lines.join(", ")})`);
-    await connection.run(`comment on table ${path} is ${text(comment)}`);
+    await connection.run(`comment on table ${path} is ${literal(comment)}`);
     for (const [column, [, about]] of Object.entries(columns)) {
-        await connection.run(`comment on column ${path}.${column} is ${text(about)}`);
+        await connection.run(`comment on column ${path}.${column} is ${literal(about)}`);
     }
 }
 
@@ -202,6 +202,7 @@ async function upgrade(connection: DuckDBConnection): Promise<void> {
     for (const name of old) await connection.run(`drop table old_${name}`);
 }
 
-function text(value: string): string {
-    return `'${value.replaceAll("'", "''")}'`;
+/** A text as SQL writes it: `'it''s'`. */
+export function literal(text: string): string {
+    return `'${text.replaceAll("'", "''")}'`;
 }

@@ -10,7 +10,7 @@ const pageSizes = { whole: 1000, small: 100 };
 const manyPages = 10;
 const rangesAtOnce = 3;
 
-/** Keys are "/works/OL", digits and a letter: by their first digit they fall into nine ranges, none of them empty for long. */
+/** Keys are "/works/OL", digits and a letter: by their first digit they fall into nine ranges. */
 const firstDigits: readonly KeyRange[] = Array.from({ length: 9 }, (_, index) => ({
     after: index === 0 ? undefined : `/works/OL${index + 1}`,
     upTo: index === 8 ? undefined : `/works/OL${index + 2}`,

@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf, PipelineError, systemCode } from "../../common/errors.ts";
 import { count } from "../progress.ts";
-import { literal } from "./scratch.ts";
+import { literal } from "../tables.ts";
 
 export type DumpKind = "works" | "authors" | "editions" | "ratings" | "reading_log";
 

@@ -3,13 +3,13 @@ import { PipelineError } from "../../common/errors.ts";
 import type { Extraction } from "../extract.ts";
 import { hasRun, type LandingOptions } from "../landing.ts";
 import { count, duration, type Progress } from "../progress.ts";
-import { createTables } from "../tables.ts";
+import { createTables, literal } from "../tables.ts";
 import { type DumpFile, openDumpFile } from "./dump-file.ts";
 import { formOf, type Wish } from "./forms.ts";
 import { findPast, judge, type Past } from "./judge.ts";
 import { type Account, readLines } from "./lines.ts";
 import { documentsSql, type Given } from "./pages.ts";
-import { literal, type Scratch, withScratch } from "./scratch.ts";
+import { type Scratch, withScratch } from "./scratch.ts";
 
 /** Paths of the files of one monthly dump, packed by gzip or not. */
 export interface DumpFiles {

@@ -1,6 +1,6 @@
+import { literal } from "../tables.ts";
 import type { DumpKind } from "./dump-file.ts";
 import { documentFaults, type LineForm } from "./lines.ts";
-import { literal } from "./scratch.ts";
 import { keyOfSql, mentionOf } from "./subjects.ts";
 
 /** The subjects' keys of which works are wanted, or all works. */

@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../../common/errors.ts";
 import { count } from "../progress.ts";
+import { literal } from "../tables.ts";
 import { type DumpFile, linesOf, proveWhole, rejectsOf } from "./dump-file.ts";
-import { literal, type Scratch } from "./scratch.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** How the lines of a file are judged, and what is taken from those that are wanted. All are SQL. */
 export interface LineForm {

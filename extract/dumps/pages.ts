@@ -108,8 +108,8 @@ function editionsSql(inRange: string): string {
 }
 
 /**
- * ratings_sortable is the lower end of what the average may be, each number of stars taken as given once more than it was.
- * Source: openlibrary/core/ratings.py.
+ * ratings_sortable is the lower end of what the average may be, each number of stars taken as given once more than it was;
+ * the formula gives what two records of the service have.
  */
 function ratingsMembers(): string[] {
     const sum = (term: (stars: number) => string): string => `(${[1, 2, 3, 4, 5].map(term).join(" + ")})`;

@@ -4,6 +4,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../../common/errors.ts";
 import { attach, type LandingOptions, withInstance } from "../landing.ts";
+import { literal } from "../tables.ts";
 
 export interface ScratchOptions {
     /** What DuckDB may use; beyond, it writes to the disk. */
@@ -110,9 +111,4 @@ export class Scratch {
             throw error;
         }
     }
-}
-
-/** `'it''s'` */
-export function literal(text: string): string {
-    return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,4 +1,4 @@
-import { literal } from "./scratch.ts";
+import { literal } from "../tables.ts";
 
 /** SQL for the key of a label, as macros/subject_key_of.sql has it for the models. */
 export function keyOfSql(label: string): string {
