@@ -7,36 +7,49 @@ import { measure, median, summary, time } from "./measure.ts";
 import { copyProject, extraction, standIn } from "./project.ts";
 
 // What one page costs to extract (pace off), beside a bare loop that fetches the same URLs and writes the bodies to a file,
-// one after the other and three at once as the extractor does. Whole processes, in turn.
+// one after the other and three at once as the extractor does. Whole processes, in turn; what they take besides the pages
+// is taken off by doing the same with few works.
+
+const programs = ["extract", "loop", "loop, 3 at once"] as const;
+type Program = (typeof programs)[number];
+
+/** Seconds of the runs of each program, with all works and with few. */
+type Seconds = Readonly<Record<Program, { readonly all: number[]; readonly few: number[] }>>;
 
 export async function bench(flags: string[]): Promise<void> {
     const { values } = parseArgs({
         args: flags,
         options: { works: { type: "string", default: "20000" }, repeat: { type: "string", default: "5" } },
     });
-    const seconds: Record<"extract" | "loop" | "loop, 3 at once", number[]> = {
-        extract: [],
-        loop: [],
-        "loop, 3 at once": [],
+    const seconds: Seconds = {
+        extract: { all: [], few: [] },
+        loop: { all: [], few: [] },
+        "loop, 3 at once": { all: [], few: [] },
     };
+    const pages = { all: 0, few: 0 };
     const scratch = mkdtempSync(join(tmpdir(), "shelfmark-bench-"));
     const { url, stop } = await standIn(values.works);
-    let pages = 0;
     try {
         for (let i = 0; i < Number(values.repeat); i++) {
-            const folder = copyProject();
-            seconds.extract.push((await measure("extract/cli.ts", extraction(folder, url))).seconds);
-            const urls = await urlsOf(join(folder, "data", "landing.duckdb"));
-            rmSync(folder, { recursive: true });
-            pages = urls.length;
-            writeFileSync(join(scratch, "urls"), urls.join("\n"));
-            for (const [name, atOnce] of [
-                ["loop", "1"],
-                ["loop, 3 at once", "3"],
+            for (const [size, limit] of [
+                ["all", []],
+                ["few", ["--max-works", "1000"]],
             ] as const) {
-                const args = ["bench/fetch.mjs", join(scratch, "urls"), join(scratch, "bodies"), atOnce];
-                seconds[name].push((await time(process.execPath, args)).seconds);
-                rmSync(join(scratch, "bodies"));
+                const folder = copyProject();
+                const args = [...extraction(folder, url), ...limit];
+                seconds.extract[size].push((await measure("extract/cli.ts", args)).seconds);
+                const urls = await urlsOf(join(folder, "data", "landing.duckdb"));
+                rmSync(folder, { recursive: true });
+                pages[size] = urls.length;
+                writeFileSync(join(scratch, "urls"), urls.join("\n"));
+                for (const [name, atOnce] of [
+                    ["loop", "1"],
+                    ["loop, 3 at once", "3"],
+                ] as const) {
+                    const args = ["bench/fetch.mjs", join(scratch, "urls"), join(scratch, "bodies"), atOnce];
+                    seconds[name][size].push((await time(process.execPath, args)).seconds);
+                    rmSync(join(scratch, "bodies"));
+                }
             }
         }
     } finally {
@@ -44,12 +57,21 @@ export async function bench(flags: string[]): Promise<void> {
         rmSync(scratch, { recursive: true });
     }
     const machine = `${availableParallelism()} cores, Node ${process.version}`;
-    console.log(`${values.works} works, ${pages} pages, ${machine}, medians of ${values.repeat} (least to most)`);
-    for (const [name, list] of Object.entries(seconds)) {
-        const perPage = ((median(list) / pages) * 1000).toFixed(1);
-        console.log(`${name.padEnd(16)} ${summary(list, "s")}, ${perPage} ms a page`);
+    console.log(`${values.works} works, ${pages.all} pages, ${machine}, medians of ${values.repeat} (least to most)`);
+    const perPage = (name: Program): number => {
+        const { all, few } = seconds[name];
+        return ((median(all) - median(few)) / (pages.all - pages.few)) * 1000;
+    };
+    for (const name of programs) {
+        const { all, few } = seconds[name];
+        console.log(
+            `${name.padEnd(16)} ${summary(all, "s")}; ${pages.few} pages ${summary(few, "s")}; ` +
+                `${perPage(name).toFixed(1)} ms for each page more`,
+        );
     }
-    console.log(`extract / loop: ${(median(seconds.extract) / median(seconds.loop)).toFixed(2)} (aim 1.5)`);
+    const whole = median(seconds.extract.all) / median(seconds.loop.all);
+    console.log(`extract / loop, a page more: ${(perPage("extract") / perPage("loop")).toFixed(2)} (aim 1.5)`);
+    console.log(`extract / loop, whole processes: ${whole.toFixed(2)}`);
 }
 
 async function urlsOf(landing: string): Promise<string[]> {

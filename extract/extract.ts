@@ -1,7 +1,8 @@
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { type Earlier, walkAuthors } from "./authors.ts";
 import { type Client, isRefusal } from "./client.ts";
-import { hasRun, type LandingOptions, loadSpools } from "./landing.ts";
+import { hasRun, type LandingOptions } from "./landing.ts";
+import { loadSpools } from "./load-spools.ts";
 import { count, duration, type Progress, type Standing } from "./progress.ts";
 import { findDocuments, recallFailedRun } from "./recall.ts";
 import { Run, type Subject, type Verdict } from "./run.ts";

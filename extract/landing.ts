@@ -1,20 +1,11 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import {
-    type EndRow,
-    type ReusedPage,
-    type RunRow,
-    readSpool,
-    type SubjectRow,
-    spoolFolder,
-    type Totals,
-    waitingSpools,
-} from "./spool.ts";
-import { createTables, hasTables, isOutdated, literal } from "./tables.ts";
+import { spoolFolder } from "./spool.ts";
+import { hasTables, literal } from "./tables.ts";
 
 export interface LandingOptions {
     /** Told when the file has to be waited for. */
@@ -42,119 +33,6 @@ export class LandingHeld extends PipelineError {
         super(`${who} still holds ${landing}. What was fetched waits beside it; run again to load it.`, { cause });
         this.who = who;
     }
-}
-
-/**
- * Loads the spools that wait beside the landing file into it, and removes them. Each is one transaction, and what is in
- * the file already stays as it is, so that a load that was cut short can be done again. A spool without an end is that of
- * a process that was killed: its run becomes a failed one. A file of version 0.1 is brought up to date, and what a killed
- * process left half done is put in order. The caller holds the extraction lock.
- * @throws PipelineError when another process holds the landing file for too long.
- */
-export async function loadSpools(landing: string, options: LandingOptions): Promise<void> {
-    const spools = waitingSpools(landing);
-    if (spools.length === 0 && !(await needsCare(landing, options))) return;
-    await withLanding(landing, false, options, async (connection) => {
-        if (spools.length === 0) await inTransaction(connection, () => createTables(connection));
-        for (const spool of spools) {
-            await inTransaction(connection, async () => {
-                await createTables(connection);
-                await loadSpool(connection, spool);
-            });
-            rmSync(spool);
-        }
-    });
-}
-
-/** A killed process may have left a log that the file must take up before anything else is done with it. */
-async function needsCare(landing: string, options: LandingOptions): Promise<boolean> {
-    if (existsSync(`${landing}.wal`)) return true;
-    return (await readLanding(landing, options, isOutdated)) ?? false;
-}
-
-async function inTransaction(connection: DuckDBConnection, work: () => Promise<void>): Promise<void> {
-    await connection.run("begin");
-    try {
-        await work();
-        await connection.run("commit");
-    } catch (error) {
-        await connection.run("rollback");
-        throw error;
-    }
-}
-
-async function loadSpool(connection: DuckDBConnection, path: string): Promise<void> {
-    let run: RunRow | undefined;
-    let totals: Totals | undefined;
-    const subjects = new Map<string, SubjectRow>();
-    const landed = new Map<string, ReadonlySet<number>>();
-    let end: EndRow = {
-        status: "failed",
-        message: "the process ended before the run did",
-        ended_at: new Date().toISOString(),
-    };
-    for await (const record of readSpool(path)) {
-        totals = record.totals;
-        if (record.kind === "run") run = record.row;
-        if (record.kind === "end") end = record.row;
-        if (record.kind === "search_pages") subjects.set(record.standing.subject, record.standing);
-        if (record.kind === "run" || record.kind === "end") {
-            for (const subject of record.subjects) subjects.set(subject.subject, subject);
-        } else if (record.kind === "reused_authors") {
-            for (const page of record.pages) await insertReused(connection, record.run_id, page);
-        } else {
-            const { run_id, page_number, fetched_at } = record.row;
-            // An insert that looks out for conflicts takes three times as long.
-            const known = landed.get(record.kind) ?? (await pagesOf(connection, record.kind, run_id));
-            landed.set(record.kind, known);
-            if (known.has(page_number)) continue;
-            await insert(connection, record.kind, record.row);
-            for (const misfit of record.misfits) {
-                const row = { run_id, source: record.kind, page_number, ...misfit, fetched_at };
-                await insert(connection, "quarantine", row);
-            }
-        }
-    }
-    // Nothing but a torn first line: the process was killed before it asked for anything.
-    if (run === undefined || totals === undefined) return;
-    await insert(connection, "extract_runs", { ...run, source: "api", ...end, ...totals }, replacing("run_id"));
-    for (const subject of subjects.values()) {
-        const row = { run_id: run.run_id, ...subject };
-        await insert(connection, "extract_subjects", row, replacing("run_id, subject"));
-    }
-}
-
-async function insertReused(connection: DuckDBConnection, runId: string, page: ReusedPage): Promise<void> {
-    const sql = `insert into landing.openlibrary.reused_authors (run_id, author_key, page_run_id, page_number)
-        select $1, unnest(from_json($2, '["VARCHAR"]')), $3, $4 on conflict do nothing`;
-    await connection.run(sql, [runId, JSON.stringify(page.author_keys), page.page_run_id, page.page_number]);
-}
-
-/** The numbers of the pages of a run that are in the file already. */
-async function pagesOf(connection: DuckDBConnection, table: string, runId: string): Promise<ReadonlySet<number>> {
-    const sql = `select page_number from landing.openlibrary.${table} where run_id = $1`;
-    const pages = await read(connection, v.object({ page_number: v.number() }), sql, [runId]);
-    return new Set(pages.map(({ page_number }) => page_number));
-}
-
-/** What is inserted takes the place of the row with the same key. */
-function replacing(key: string): (columns: readonly string[]) => string {
-    return (columns) => {
-        const updates = columns.filter((column) => !key.split(", ").includes(column));
-        return `on conflict (${key}) do update set ${updates.map((column) => `${column} = excluded.${column}`).join(", ")}`;
-    };
-}
-
-async function insert(
-    connection: DuckDBConnection,
-    table: string,
-    row: Readonly<Record<string, string | number | null>>,
-    onConflict: (columns: readonly string[]) => string = () => "",
-): Promise<void> {
-    const columns = Object.keys(row);
-    const places = columns.map((_, index) => `$${index + 1}`);
-    const sql = `insert into landing.openlibrary.${table} (${columns.join(", ")}) values (${places.join(", ")}) ${onConflict(columns)}`;
-    await connection.run(sql, Object.values(row));
 }
 
 /** Whether the landing file knows a run of this name. */
@@ -190,7 +68,7 @@ export async function readLanding<T>(
 }
 
 /** Opens the landing file for as long as `use` takes, and no longer: builds read it at any time. */
-async function withLanding<T>(
+export async function withLanding<T>(
     landing: string,
     readOnly: boolean,
     options: LandingOptions,

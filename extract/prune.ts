@@ -2,7 +2,8 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { attach, type LandingOptions, landingFormat, loadSpools, read, withInstance } from "./landing.ts";
+import { attach, type LandingOptions, landingFormat, read, withInstance } from "./landing.ts";
+import { loadSpools } from "./load-spools.ts";
 import { spoolFolder } from "./spool.ts";
 import { createTables, literal, tables } from "./tables.ts";
 

@@ -215,7 +215,7 @@ export async function* readSpool(path: string): AsyncGenerator<SpoolRecord> {
 /** The lines of a file. Node's readline takes U+2028 for the end of a line too, since version 24; in JSON it is text. */
 async function* linesOf(path: string): AsyncGenerator<string> {
     let rest: Buffer[] = [];
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
         let from = 0;
         for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
             yield Buffer.concat([...rest, chunk.subarray(from, at)]).toString("utf8");

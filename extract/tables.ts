@@ -164,22 +164,23 @@ export async function createTables(connection: DuckDBConnection): Promise<void> 
     if (await isOutdated(connection)) return upgrade(connection);
     const found = (await connection.runAndReadAll(tablesOf)).getRowObjectsJson();
     const names = new Set(found.map((row) => row.table_name));
-    await connection.run("create schema if not exists landing.openlibrary");
-    for (const [name, table] of Object.entries(tables)) {
-        if (!names.has(name)) await createTable(connection, name, table);
-    }
+    const missing = Object.entries(tables).filter(([name]) => !names.has(name));
+    if (missing.length === 0) return;
+    const definitions = missing.flatMap(([name, table]) => definitionOf(name, table));
+    await connection.run(["create schema if not exists landing.openlibrary", ...definitions].join(";\n"));
 }
 
-async function createTable(connection: DuckDBConnection, name: string, table: Table): Promise<void> {
-    const { comment, columns, primaryKey } = table;
+function definitionOf(name: string, { comment, columns, primaryKey }: Table): string[] {
     const path = `landing.openlibrary.${name}`;
     const lines = Object.entries(columns).map(([column, [type]]) => `${column} ${type}`);
     if (primaryKey !== undefined) lines.push(`primary key (${primaryKey})`);
-    await connection.run(`create table ${path} (${lines.join(", ")})`);
-    await connection.run(`comment on table ${path} is ${literal(comment)}`);
-    for (const [column, [, about]] of Object.entries(columns)) {
-        await connection.run(`comment on column ${path}.${column} is ${literal(about)}`);
-    }
+    return [
+        `create table ${path} (${lines.join(", ")})`,
+        `comment on table ${path} is ${literal(comment)}`,
+        ...Object.entries(columns).map(
+            ([column, [, about]]) => `comment on column ${path}.${column} is ${literal(about)}`,
+        ),
+    ];
 }
 
 /** There were neither dumps then nor authors that were not fetched again. */

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { attach, loadSpools, withInstance } from "../../extract/landing.ts";
+import { attach, withInstance } from "../../extract/landing.ts";
+import { loadSpools } from "../../extract/load-spools.ts";
 import {
     readSpool,
     Spool,
