@@ -701,20 +701,22 @@ const recorded = recordedData();
 const dumps = recorded === undefined ? undefined : join(recorded, "dumps");
 if (dumps === undefined) {
     test.skip("lands or quarantines each line of real dumps", "../shared is not there");
+    test.skip("lands each author of real dumps as it stands there", "../shared is not there");
 } else {
+    const file = (name: string): string => {
+        const found = readdirSync(dumps).find((entry) => entry.startsWith(name));
+        return join(dumps, found ?? name);
+    };
+    const linesOf = (path: string): string[] => readFileSync(path, "utf8").trimEnd().split("\n");
     test("lands or quarantines each line of real dumps", async () => {
-        const file = (name: string): string => {
-            const found = readdirSync(dumps).find((entry) => entry.startsWith(name));
-            return join(dumps, found ?? name);
-        };
         const shelf = openShelf();
         const files = { works: file("works"), authors: file("authors"), editions: file("editions") };
         const { runId } = await shelf.extract(files, { subjects: [], all: true, force: true });
         const accounts = await shelf.rows(
             "select kind, lines::int as lines, rows_landed::int as landed, rows_quarantined::int as bad from openlibrary.dump_files",
         );
-        const works = readFileSync(files.works, "utf8").trimEnd().split("\n");
-        const editions = readFileSync(files.editions, "utf8").trimEnd().split("\n");
+        const works = linesOf(files.works);
+        const editions = linesOf(files.editions);
         const byKind = new Map(accounts.map((row) => [row.kind, row]));
         assert.equal(byKind.get("works"), { kind: "works", lines: works.length, landed: works.length, bad: 0 });
         const parsed = works.map((text) => JSON.parse(text.split("\t")[4] ?? ""));
@@ -750,6 +752,24 @@ if (dumps === undefined) {
         for (const { authors = [] } of orphans) for (const { key } of authors) wanted.add(key);
         const [run] = await shelf.rows("select authors_wanted::int as wanted from openlibrary.extract_runs");
         assert.is(run?.wanted, wanted.size);
+        const known = linesOf(files.authors).filter((text) => wanted.has(text.split("\t")[1] ?? ""));
+        assert.equal(byKind.get("authors"), { kind: "authors", lines: 1000, landed: known.length, bad: 0 });
+    });
+    test("lands each author of real dumps as it stands there", async () => {
+        const given = linesOf(file("authors")).map((text) => JSON.parse(text.split("\t")[4] ?? ""));
+        const authors = given.map(({ key }) => ({ author: { key } }));
+        const shelf = openShelf();
+        const files = { works: shelf.write("works.txt.gz", [work(1, { authors })]), authors: file("authors") };
+        await shelf.extract(files, { force: true });
+        const [account] = await shelf.rows(
+            "select lines::int as lines, rows_landed::int as landed from openlibrary.dump_files where kind = 'authors'",
+        );
+        assert.equal(account, { lines: 1000, landed: 1000 });
+        const pages = await shelf.rows("select body from openlibrary.author_pages order by page_number");
+        const landed = pages.flatMap(({ body }) => Object.values(JSON.parse(String(body)).result) as { key: string }[]);
+        const byKey = new Map(landed.map((document) => [document.key, document]));
+        assert.is(landed.length, 1000);
+        for (const document of given) assert.equal(byKey.get(document.key), document);
     });
 }
 
