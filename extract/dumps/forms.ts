@@ -13,7 +13,7 @@ export interface Wish {
 export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
     works: (wish) => ({
         ...documents("/type/work", "/works/OL[0-9]+W", "$.subjects"),
-        candidate: wish.all ? "true" : `regexp_matches(value[3]::varchar, ${literal(mentionOf(wish.subjects))})`,
+        ...candidates(wish, `regexp_matches(value[3]::varchar, ${literal(mentionOf(wish.subjects))})`),
         steps: [
             { json: json("title", "subtitle", "authors", "covers"), subjects: texts("value[3]") },
             { keys: keysOf("subjects", wish) },
@@ -29,10 +29,10 @@ export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
             cover: `list_extract(${covers("json[4]")}, 1)`,
         },
     }),
-    authors: ({ all }) => ({
+    authors: (wish) => ({
         ...documents("/type/author", "/authors/OL[0-9]+A"),
         // Of all works the authors are too many to be looked up in memory.
-        candidate: all ? "true" : `${olid("part[2]")} in (select key from wanted_authors)`,
+        ...candidates(wish, `${olid("part[2]")} in (select key from wanted_authors)`),
         wanted: "true",
         take: {
             key: olid("part[2]"),
@@ -42,10 +42,13 @@ export const formOf: Readonly<Record<DumpKind, (wish: Wish) => LineForm>> = {
     }),
     editions: (wish) => ({
         ...documents("/type/edition", "/books/OL[0-9]+M", "$.works[0].key", "$.subjects"),
-        candidate: `case
-            when value[3] is not null then ${wish.all ? "true" : `${olid(workOf)} in (select key from works)`}
-            else ${wish.all ? "true" : `regexp_matches(value[4]::varchar, ${literal(mentionOf(wish.subjects))})`}
-        end`,
+        ...candidates(
+            wish,
+            `case
+                when value[3] is not null then ${olid(workOf)} in (select key from works)
+                else regexp_matches(value[4]::varchar, ${literal(mentionOf(wish.subjects))})
+            end`,
+        ),
         steps: [
             {
                 json: json(
@@ -96,10 +99,14 @@ function documents(
     return { columns: 5, paths: ["$.key", "$.type.key", ...paths], faults: documentFaults(type, key), date: 4 };
 }
 
+function candidates({ all }: Wish, condition: string): Pick<LineForm, "candidate"> {
+    return all ? {} : { candidate: condition };
+}
+
 const workOf = "(value[3] ->> '$')";
 
 /** The files of what readers do: `work_key edition_key|\N value date`. */
-function perWork({ all }: Wish, values: readonly string[], what: string): Omit<LineForm, "take"> {
+function perWork(wish: Wish, values: readonly string[], what: string): Omit<LineForm, "take"> {
     return {
         columns: 4,
         faults: [
@@ -108,7 +115,7 @@ function perWork({ all }: Wish, values: readonly string[], what: string): Omit<L
             ["date is null", `'the date is "' || part[4] || '"'`],
         ],
         date: 4,
-        candidate: all ? "true" : `${olid("part[1]")} in (select key from works)`,
+        ...candidates(wish, `${olid("part[1]")} in (select key from works)`),
         wanted: "true",
     };
 }

@@ -14,8 +14,8 @@ export interface LineForm {
     readonly faults: readonly (readonly [condition: string, reason: string])[];
     /** Which column is its date. */
     readonly date: number;
-    /** Whether it may be wanted; quick. */
-    readonly candidate: string;
+    /** Whether it may be wanted; quick. Where it is absent, every line may be. */
+    readonly candidate?: string;
     /** Relations that `wanted` and `take` see beside `part`: expressions by name, each on top of the one before. */
     readonly steps?: readonly Readonly<Record<string, string>>[];
     readonly wanted: string;
@@ -41,52 +41,46 @@ const figures = v.object({
 });
 
 /**
- * Reads a file once, into the table `<kind>_lines`: a row for each line with its `size` in bytes, its date, its `fault` and
- * text when it does not fit, and what the form takes when it is wanted. What does not fit lands in the table `misfits`.
+ * Reads a file once. The table `<kind>_lines` has what the form takes of each line for which `is_wanted` holds, and other
+ * lines or not; `<kind>_sums` adds all lines up: one row for each that does not fit, with its `fault`, and for the others
+ * as few as it takes. What does not fit lands in the table `misfits`.
  * @throws PipelineError when the file is cut, damaged, empty or another than the one it should be.
  */
 export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm): Promise<Account> {
-    const table = `${file.kind}_lines`;
-    const faults = [
-        [`len(part) <> ${form.columns}`, `'the line has ' || len(part) || ' columns, not ${form.columns}'`],
-        ...form.faults,
-    ].map(([condition, reason]) => `when ${condition} then ${reason}`);
-    const take = Object.entries(form.take).map(([name, sql]) => `case when is_wanted then ${sql} end as ${name}`);
-    const steps = form.steps ?? [];
-    const step = (expressions: Readonly<Record<string, string>>, index: number): string => {
-        const columns = Object.entries(expressions).map(
-            ([name, sql]) => `case when is_wanted then ${sql} end as ${name}`,
-        );
-        return `step_${index} as (select *, ${columns.join(", ")} from ${index === 0 ? "judged" : `step_${index - 1}`})`;
-    };
-    const sql = `
-        create table ${table} as
-        with lines as (select coalesce(line, '') as line from ${linesOf(file)}),
-        parts as (select line, string_split(line, chr(9)) as part from lines),
-        read as (
-            select
-                *,
-                try_cast(part[${form.date}] as timestamp) as date,
-                ${form.paths === undefined ? "null" : `try(json_extract(part[5], [${form.paths.map(literal).join(", ")}]))`} as value
-            from parts
-        ),
-        faults as (select *, case ${faults.join("\n")} end as fault from read),
-        judged as (select *, fault is null and coalesce(${form.candidate}, false) as is_wanted from faults),
-        ${steps.map((expressions, index) => `${step(expressions, index)},`).join("\n")}
-        wanted as (
-            select * replace (is_wanted and coalesce(${form.wanted}, false) as is_wanted)
-            from ${steps.length === 0 ? "judged" : `step_${steps.length - 1}`}
-        )
-        select
-            strlen(line) + 1 as size,
-            fault,
-            case when fault is not null then line end as line,
-            case when fault is null then date end as modified,
-            is_wanted,
-            ${take.join(",\n")}
-        from wanted`;
+    const linesTable = `${file.kind}_lines`;
+    const sumsTable = `${file.kind}_sums`;
+    const lines = `select coalesce(line, '') as line from ${linesOf(file)}`;
     try {
-        await scratch.run(sql);
+        if (form.candidate === undefined) {
+            await scratch.run(`
+                create table ${linesTable} as ${wantedSql(lines, form)}
+                select
+                    strlen(line) + 1 as size,
+                    date,
+                    fault,
+                    case when fault is not null then line end as line,
+                    is_wanted,
+                    ${whereWanted(form.take)}
+                from wanted`);
+            await scratch.run(`create table ${sumsTable} as ${sumsSql} from ${linesTable} group by all`);
+        } else {
+            // To take something of each line, were it but null, costs as much again as to look for the few.
+            await scratch.run(`
+                create table ${sumsTable} as ${judgedSql(lines, form)},
+                sized as (
+                    select
+                        strlen(line) + 1 as size,
+                        date,
+                        fault,
+                        case when fault is not null or coalesce(${form.candidate}, false) then line end as line
+                    from judged
+                )
+                ${sumsSql} from sized group by all`);
+            const candidates = `select line from ${sumsTable}, range(lines) where fault is null and line is not null`;
+            await scratch.run(`
+                create table ${linesTable} as ${wantedSql(candidates, form)}
+                select is_wanted, ${whereWanted(form.take)} from wanted`);
+        }
     } catch (error) {
         if (!/not a GZIP stream/.test(messageOf(error))) throw error;
         throw new PipelineError(`${file.path}  holds what is not gzip behind its end; download it again`, {
@@ -96,16 +90,17 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
     const found = await scratch.row(
         figures,
         `with all_lines as (
-            select size, fault, modified from ${table}
-            union all
-            select strlen(csv_line) + 1, 'the line is not UTF-8', null from (${rejectedLines(file)})
+            from ${sumsTable}
+            union all by name
+            select 'the line is not UTF-8' as fault, 1 as lines, strlen(csv_line) + 1 as bytes
+            from (${rejectedLines(file)})
         )
         select
-            count(*) as lines,
-            coalesce(sum(size), 0)::bigint as bytes,
-            count(fault) as faults,
+            coalesce(sum(lines), 0)::bigint as lines,
+            coalesce(sum(bytes), 0)::bigint as bytes,
+            coalesce(sum(lines) filter (fault is not null), 0)::bigint as faults,
             any_value(fault) as fault,
-            max(modified)::varchar as newest
+            (max(newest) filter (fault is null))::varchar as newest
         from all_lines`,
     );
     await proveWhole(file, found.bytes);
@@ -117,7 +112,44 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
         );
     }
     if (found.faults > 0) await landMisfits(scratch, file);
+    await scratch.run(`drop table ${sumsTable}`);
     return { file, lines: found.lines, quarantined: found.faults, newest: found.newest };
+}
+
+const sumsSql = "select fault, line, count(*) as lines, sum(size) as bytes, max(date) as newest";
+
+/** CTEs up to `judged`: the lines of a query with what is read of each and its `fault`, null when it fits. */
+function judgedSql(lines: string, { columns, date, paths, faults }: LineForm): string {
+    const value = paths === undefined ? "null" : `try(json_extract(part[5], [${paths.map(literal).join(", ")}]))`;
+    const cases = [
+        [`len(part) <> ${columns}`, `'the line has ' || len(part) || ' columns, not ${columns}'`],
+        ...faults,
+    ].map(([condition, reason]) => `when ${condition} then ${reason}`);
+    return `
+        with lines as (${lines}),
+        parts as (select line, string_split(line, chr(9)) as part from lines),
+        read as (select *, try_cast(part[${date}] as timestamp) as date, ${value} as value from parts),
+        judged as (select *, case ${cases.join("\n")} end as fault from read)`;
+}
+
+/** CTEs up to `wanted`: the lines of a query, judged, with the form's steps and `is_wanted`. */
+function wantedSql(lines: string, form: LineForm): string {
+    const steps = [
+        `select *, fault is null and coalesce(${form.candidate ?? true}, false) as is_wanted from judged`,
+        ...(form.steps ?? []).map((step, index) => `select *, ${whereWanted(step)} from step_${index}`),
+    ].map((sql, index) => `step_${index} as (${sql})`);
+    return `
+        ${judgedSql(lines, form)},
+        ${steps.join(",\n")},
+        wanted as (
+            select * replace (is_wanted and coalesce(${form.wanted}, false) as is_wanted) from step_${steps.length - 1}
+        )`;
+}
+
+function whereWanted(expressions: Readonly<Record<string, string>>): string {
+    return Object.entries(expressions)
+        .map(([name, sql]) => `case when is_wanted then ${sql} end as ${name}`)
+        .join(",\n");
 }
 
 function rejectedLines(file: DumpFile): string {
@@ -134,7 +166,7 @@ async function landMisfits(scratch: Scratch, file: DumpFile): Promise<void> {
             select row_number() over () as number, coalesce(line, '') as line
             from ${linesOf(file).replaceAll(rejectsOf(file), `${rejectsOf(file)}_again`)}
         ),
-        faults as (select line, any_value(fault) as fault from ${file.kind}_lines where fault is not null group by line),
+        faults as (select line, fault from ${file.kind}_sums where fault is not null),
         -- How many good lines stand before each that was not read.
         gaps as (select line - row_number() over (order by line) as good_before from rejected)
         select
