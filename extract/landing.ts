@@ -85,6 +85,28 @@ export async function withLanding<T>(
     });
 }
 
+/** Runs `work` in a transaction, which is undone when it throws. @throws what it throws, or why it can't be committed */
+export async function inTransaction(connection: DuckDBConnection, work: () => Promise<void>): Promise<void> {
+    await connection.run("begin");
+    try {
+        await work();
+        await connection.run("commit");
+    } catch (error) {
+        // After a commit that failed there is no transaction any more.
+        await connection.run("rollback").catch(() => undefined);
+        throw error;
+    }
+}
+
+/** What a person can mend of what DuckDB says: a full disk, a folder that may not be written, too little memory. */
+export function systemFault(error: unknown): string | undefined {
+    const message = messageOf(error);
+    // Of a file that it could not write it says first of all that the database is invalidated.
+    const full = /No space left on device|File too large/.exec(message)?.[0];
+    const [text = ""] = message.split("\n");
+    return full ?? (/^(IO|Out of Memory) Error/.test(text) ? text : undefined);
+}
+
 /** Has a DuckDB of its own for as long as `use` takes; `settings` are DuckDB's. */
 export async function withInstance<T>(
     settings: Readonly<Record<string, string>>,

@@ -1,7 +1,8 @@
 import { existsSync, rmSync } from "node:fs";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import * as v from "valibot";
-import { type LandingOptions, read, readLanding, withLanding } from "./landing.ts";
+import { PipelineError } from "../common/errors.ts";
+import { inTransaction, type LandingOptions, read, readLanding, systemFault, withLanding } from "./landing.ts";
 import {
     type EndRow,
     type ReusedPage,
@@ -20,38 +21,34 @@ type Row = Readonly<Record<string, string | number | null>>;
  * the file already stays as it is, so that a load that was cut short can be done again. A spool without an end is that of
  * a process that was killed: its run becomes a failed one. A file of version 0.1 is brought up to date, and what a killed
  * process left half done is put in order. The caller holds the extraction lock.
- * @throws PipelineError when another process holds the landing file for too long.
+ * @throws PipelineError when another process holds the landing file for too long, or the disk is full.
  */
 export async function loadSpools(landing: string, options: LandingOptions): Promise<void> {
     const spools = waitingSpools(landing);
     if (spools.length === 0 && !(await needsCare(landing, options))) return;
-    await withLanding(landing, false, options, async (connection) => {
-        if (spools.length === 0) await inTransaction(connection, () => createTables(connection));
-        for (const spool of spools) {
-            await inTransaction(connection, async () => {
-                await createTables(connection);
-                await loadSpool(connection, spool);
-            });
-            rmSync(spool);
-        }
-    });
+    try {
+        await withLanding(landing, false, options, async (connection) => {
+            if (spools.length === 0) await inTransaction(connection, () => createTables(connection));
+            for (const spool of spools) {
+                await inTransaction(connection, async () => {
+                    await createTables(connection);
+                    await loadSpool(connection, spool);
+                });
+                rmSync(spool);
+            }
+        });
+    } catch (error) {
+        const fault = systemFault(error);
+        if (error instanceof PipelineError || fault === undefined) throw error;
+        const text = `${landing} can't be written: ${fault}. What was fetched waits beside it; run again to load it.`;
+        throw new PipelineError(text, { cause: error });
+    }
 }
 
 /** A killed process may have left a log that the file must take up before anything else is done with it. */
 async function needsCare(landing: string, options: LandingOptions): Promise<boolean> {
     if (existsSync(`${landing}.wal`)) return true;
     return (await readLanding(landing, options, isOutdated)) ?? false;
-}
-
-async function inTransaction(connection: DuckDBConnection, work: () => Promise<void>): Promise<void> {
-    await connection.run("begin");
-    try {
-        await work();
-        await connection.run("commit");
-    } catch (error) {
-        await connection.run("rollback");
-        throw error;
-    }
 }
 
 async function loadSpool(connection: DuckDBConnection, path: string): Promise<void> {

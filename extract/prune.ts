@@ -2,7 +2,15 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { attach, type LandingOptions, landingFormat, read, withInstance } from "./landing.ts";
+import {
+    attach,
+    inTransaction,
+    type LandingOptions,
+    landingFormat,
+    read,
+    systemFault,
+    withInstance,
+} from "./landing.ts";
 import { loadSpools } from "./load-spools.ts";
 import { spoolFolder } from "./spool.ts";
 import { createTables, literal, tables } from "./tables.ts";
@@ -136,13 +144,13 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
             const how = `${landingFormat}, recovery_mode 'no_wal_writes'`;
             await connection.run(`attach ${literal(fresh)} as landing (${how})`);
             await createTables(connection);
-            await connection.run("begin");
-            for (const name of names) {
-                await connection.run(
-                    `insert into landing.openlibrary.${name} by name from old.openlibrary.${name} where ${staying(name)}`,
-                );
-            }
-            await connection.run("commit");
+            await inTransaction(connection, async () => {
+                for (const name of names) {
+                    await connection.run(
+                        `insert into landing.openlibrary.${name} by name from old.openlibrary.${name} where ${staying(name)}`,
+                    );
+                }
+            });
             await connection.run("checkpoint landing");
             await connection.run("detach landing");
             sync(fresh);
@@ -154,9 +162,7 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
         } catch (error) {
             signal?.throwIfAborted();
             if (error instanceof PipelineError) throw error;
-            const message = messageOf(error);
-            // DuckDB says that the database is invalidated: it means the new file.
-            const reason = /No space left on device|File too large/.exec(message)?.[0] ?? message.split("\n")[0];
+            const reason = systemFault(error) ?? messageOf(error).split("\n")[0];
             throw new PipelineError(`${fresh} can't be written: ${reason}. ${landing} is as it was.`, { cause: error });
         } finally {
             signal?.removeEventListener("abort", interrupt);

@@ -2,8 +2,8 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import * as v from "valibot";
-import { messageOf, PipelineError } from "../../common/errors.ts";
-import { attach, type LandingOptions, withInstance } from "../landing.ts";
+import { PipelineError } from "../../common/errors.ts";
+import { attach, inTransaction, type LandingOptions, systemFault, withInstance } from "../landing.ts";
 import { literal } from "../tables.ts";
 
 export interface ScratchOptions {
@@ -89,14 +89,7 @@ export class Scratch {
 
     /** Runs `work` in a transaction, which is undone when it throws. */
     async transaction(work: () => Promise<void>): Promise<void> {
-        await this.run("begin");
-        try {
-            await work();
-            await this.run("commit");
-        } catch (error) {
-            await this.connection.run("rollback");
-            throw error;
-        }
+        await this.#stoppable(() => inTransaction(this.connection, work));
     }
 
     async #stoppable<T>(start: () => Promise<T>): Promise<T> {
@@ -105,10 +98,9 @@ export class Scratch {
             return await start();
         } catch (error) {
             this.#signal?.throwIfAborted();
-            const [text = ""] = messageOf(error).split("\n");
-            // A full disk and too little memory are a person's to mend.
-            if (/^(IO|Out of Memory) Error/.test(text)) throw new PipelineError(text, { cause: error });
-            throw error;
+            const fault = systemFault(error);
+            if (error instanceof PipelineError || fault === undefined) throw error;
+            throw new PipelineError(fault, { cause: error });
         }
     }
 }

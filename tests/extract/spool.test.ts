@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import {
     appendFileSync,
     copyFileSync,
@@ -23,9 +24,10 @@ import {
     waitingSpools,
 } from "../../extract/spool.ts";
 import { suite } from "../suite.ts";
-import { failsWith, readRows } from "./scene.ts";
+import { cleanUp, failsWith, readRows, runProgram, setScene } from "./scene.ts";
 
 const test = suite("spool");
+test.after(cleanUp);
 
 const runId = "20260101T000000Z-baking";
 const totals: Totals = {
@@ -172,6 +174,29 @@ test("can be loaded twice", () =>
             (select count(*) from openlibrary.quarantine) as misfits, status from openlibrary.extract_runs`;
         assert.equal(await readRows(landing, sql), [{ pages: "1", misfits: "1", status: "complete" }]);
     }));
+
+test("says in one sentence that there is no room for what a spool holds, and keeps it", async () => {
+    const { landing } = await setScene(1);
+    write(landing, start);
+    await loadSpools(landing, options);
+    const body = JSON.stringify(randomBytes(1_000_000).toString("hex"));
+    write(landing, start, { ...page, row: { ...page.row, body } });
+    // The shell's limit for a file's size, of 1,000 blocks of 512 bytes, is as good as a full disk.
+    const script = 'trap "" XFSZ; ulimit -f 1000; exec "$0" "$@"';
+    const prune = ["--import", "tsx", "extract/cli.ts", "prune", "--keep", "1"];
+    const folder = join(landing, "..", "..");
+    const limited = runProgram("sh", "-c", script, process.execPath, ...prune, "--project-dir", folder);
+    const { code, err } = await limited.ended;
+    assert.is(
+        err,
+        `${landing} can't be written: File too large. What was fetched waits beside it; run again to load it.\n`,
+    );
+    assert.is(code, 1);
+    assert.is(waitingSpools(landing).length, 1);
+    await loadSpools(landing, options);
+    assert.equal(waitingSpools(landing), []);
+    assert.equal(await readRows(landing, "select body from openlibrary.search_pages"), [{ body }]);
+});
 
 test("leaves no run behind a spool whose first line is torn", () =>
     withLanding(async (landing) => {
