@@ -1,7 +1,7 @@
 // Whatever the catalogue does while it is read: what has landed is what the service held, or the run says what differs.
-import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { catalogueOf, type Work } from "../../demo/catalogue-file.ts";
+import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { asksForWorks, cleanUp, json, query, type Scene, setScene } from "./scene.ts";
 

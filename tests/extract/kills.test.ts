@@ -1,9 +1,10 @@
-// Extractions that are killed at random moments. KILLS=100 kills so many; SEED=... kills at the moments of a run that failed.
+// Extractions that are killed at random moments. KILLS=100 kills so many; SEED=... kills at the same moments again.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { numbersFromSeed, seed } from "../random.ts";
 import { suite } from "../suite.ts";
 import { atCleanUp, cleanUp, contentOf, readRows, runCli, type Scene, setScene, writeProject } from "./scene.ts";
 
@@ -11,22 +12,10 @@ const test = suite("kills");
 test.after(cleanUp);
 
 const kills = Number(process.env.KILLS ?? 8);
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 /** So long takes an answer, for kills to fall between them. */
 const latency = 60;
 /** Requests that the extractor has under way at once. */
 const atOnce = 3;
-
-/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
-function random(from: number): () => number {
-    let state = from;
-    return () => {
-        state = (state + 0x6d2b79f5) | 0;
-        let t = Math.imul(state ^ (state >>> 15), 1 | state);
-        t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-        return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-}
 
 /** A project of its own, with a landing file in which an earlier extraction has landed some of the authors. */
 function copyOf(scene: Scene): { folder: string; landing: string; rows: Scene["rows"] } {
@@ -82,7 +71,7 @@ test(`${kills} kills at random moments lose nothing, and fetch nothing twice but
     const [reference] = await whole.rows(newRuns);
     const expected = await resultOf(whole, String(reference?.run_id));
 
-    const next = random(seed);
+    const next = numbersFromSeed();
     const outcomes = { "before anything": 0, "among the pages": 0, "after the last page": 0 };
     for (let n = 1; n <= kills; n++) {
         const delay = Math.round(next() * length);

@@ -1,7 +1,7 @@
 // What must hold of any catalogue, however its pages come and whoever is merged with whom.
-import fc from "fast-check";
 import * as assert from "uvu/assert";
 import type { Work } from "../../demo/catalogue-file.ts";
+import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { inWarehouse, type LandingRows, landingRows, type Warehouse } from "../warehouse.ts";
 import { agree, type Published, same } from "./agreement.ts";

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { Checker, check } from "../../runner/check.ts";
 import { compile } from "../../runner/compile.ts";
 import { Database } from "../../runner/duckdb.ts";
 import { loadProject } from "../../runner/load.ts";
 import { ProjectError } from "../../runner/problem.ts";
+import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 

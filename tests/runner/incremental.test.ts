@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import * as assert from "uvu/assert";
+import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 

@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { readHolder } from "../../common/lock.ts";
+import { numbersFromSeed, seed } from "../random.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 
@@ -292,18 +293,19 @@ test("keeps the publication before, or has the new one, when a build is killed: 
     };
     let standing = 1002;
     const outcomes = { before: 0, after: 0 };
+    const next = numbersFromSeed();
     for (let batch = 1; batch <= 20; batch++) {
         const aimed = batch % 2 === 0;
         await killedBuild(toy, batch, {
             aimed,
-            delay: Math.random() * 1.25 * (aimed ? lasts.publication : lasts.whole),
+            delay: next() * 1.25 * (aimed ? lasts.publication : lasts.whole),
         });
         const now = await publishedBatch(toy);
         assert.ok(now === standing || now === batch, `batch ${now} after a build of ${batch} over ${standing}`);
         outcomes[now === batch ? "after" : "before"]++;
         standing = now;
     }
-    const spread = JSON.stringify({ outcomes, lasts });
+    const spread = JSON.stringify({ outcomes, lasts, seed });
     assert.ok(outcomes.before > 0 && outcomes.after > 0, `kills came too early or too late: ${spread}`);
     assert.ok((await toy.build({ vars: { batch: 99 } })).ok, "the next build needs no help");
     assert.is(await publishedBatch(toy), 99);

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import * as assert from "uvu/assert";
 import { clean } from "../../runner/commands/clean.ts";
+import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { type Toy, toyProject } from "./toy.ts";
 
