@@ -232,7 +232,13 @@ function selectTable(node: Tree, env: Env, outer: Scope | undefined): Table {
     const isDistinct = trees(node.modifiers).some(({ type }) => type === "DISTINCT_MODIFIER");
     const distinct = isDistinct ? anyOf({ columns, rest: undefined }) : none;
     const facts = {
-        rows: union(from.rows, wholes(compared.rows), collectAll([node.group_expressions], scope).origins, distinct),
+        rows: union(
+            from.rows,
+            wholes(compared.rows),
+            collectAll([node.group_expressions], scope).origins,
+            elementsIn(node.select_list, scope),
+            distinct,
+        ),
         conditions: union(from.conditions, compared.origins),
     };
     return open.length === 0
@@ -460,6 +466,16 @@ function unpivoted(tree: Tree, scope: Scope): Table {
         ],
         from,
     );
+}
+
+/** What the lists are made of of which a select list makes a row for each element. */
+function elementsIn(value: unknown, scope: Scope): ReadonlySet<string> {
+    if (Array.isArray(value)) return union(...value.map((item) => elementsIn(item, scope)));
+    if (!isTree(value) || value.class === "SUBQUERY") return none;
+    const isList =
+        value.class === "FUNCTION" && ["unnest", "unlist", "generate_subscripts"].includes(asName(value.function_name));
+    if (isList) return collectAll(asList(value.children), scope).origins;
+    return union(...Object.values(value).map((item) => elementsIn(item, scope)));
 }
 
 /** The last parts of all column names in it. */

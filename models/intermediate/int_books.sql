@@ -46,11 +46,10 @@ newest as (
 
 answered_years as (
     select
-        newest.work_key,
-        newest.as_of_year,
-        element.publish_year
+        work_key,
+        as_of_year,
+        unnest(publish_years) as publish_year
     from newest
-    cross join unnest(newest.publish_years) as element (publish_year)
 
     union all
 

@@ -25,15 +25,24 @@ batches as (
     where route = 'get_many'
 ),
 
+elements as (
+    select
+        run_id,
+        url,
+        page_number,
+        fetched_at,
+        unnest(entries) as entry
+    from batches
+),
+
 documents as (
     select
-        batches.run_id,
-        batches.url,
-        batches.page_number,
-        batches.fetched_at,
-        cast(element.entry.value as varchar) as document
-    from batches
-    cross join unnest(batches.entries) as element (entry)
+        run_id,
+        url,
+        page_number,
+        fetched_at,
+        cast(entry.value as varchar) as document
+    from elements
 
     union all
 

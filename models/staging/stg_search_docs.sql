@@ -25,19 +25,18 @@ parsed as (
     from sound
 ),
 
+-- A join with unnest, of whose rows some are left out, DuckDB makes by keeping
+-- all pages in memory.
 documents as (
     select
-        parsed.run_id,
-        parsed.page_number,
-        parsed.subject,
-        parsed.url,
-        parsed.fetched_at,
-        element.row_position,
-        element.doc
+        run_id,
+        page_number,
+        subject,
+        url,
+        fetched_at,
+        generate_subscripts(docs, 1) as row_position,
+        unnest(docs) as doc
     from parsed
-    cross join unnest(parsed.docs) with ordinality
-        as element (doc, row_position)
-    where element.doc.key like '/works/_%'
 ),
 
 renamed as (
@@ -83,6 +82,7 @@ renamed as (
         doc.public_scan_b as has_public_scan,
         fetched_at
     from documents
+    where doc.key like '/works/_%'
 )
 
 select * from renamed

@@ -4,15 +4,23 @@ with works as (
 
 elements as (
     select
-        works.run_id,
-        works.work_key,
-        replace(element.author_key, '/authors/', '') as author_key,
-        {{#element_of}}works.author_names, element.author_position{{/element_of}}
-            as author_name,
-        element.author_position
+        run_id,
+        work_key,
+        author_names,
+        unnest(author_keys) as author_path,
+        generate_subscripts(author_keys, 1) as author_position
     from works
-    cross join unnest(works.author_keys) with ordinality
-        as element (author_key, author_position)
+),
+
+named as (
+    select
+        run_id,
+        work_key,
+        replace(author_path, '/authors/', '') as author_key,
+        {{#element_of}}author_names, author_position{{/element_of}}
+            as author_name,
+        author_position
+    from elements
 ),
 
 -- A record may list the same author twice.
@@ -24,7 +32,7 @@ final as (
         min(nullif(trim(author_name), '')) as author_name,
         min(author_position) as author_position,
         count(*) as times_listed
-    from elements
+    from named
     where author_key is not null
     group by run_id, work_key, author_key
 )

@@ -4,11 +4,18 @@ with works as (
 
 elements as (
     select
-        works.run_id,
-        works.work_key,
-        upper(replace(replace(element.isbn, '-', ''), ' ', '')) as isbn
+        run_id,
+        work_key,
+        unnest(isbns) as isbn
     from works
-    cross join unnest(works.isbns) as element (isbn)
+),
+
+compact as (
+    select
+        run_id,
+        work_key,
+        upper(replace(replace(isbn, '-', ''), ' ', '')) as isbn
+    from elements
 ),
 
 final as (
@@ -16,7 +23,7 @@ final as (
         run_id,
         work_key,
         isbn
-    from elements
+    from compact
     where {{#is_isbn}}isbn{{/is_isbn}}
 )
 

@@ -4,11 +4,18 @@ with works as (
 
 elements as (
     select
-        works.run_id,
-        works.work_key,
-        trim(element.subject_label) as subject_label
+        run_id,
+        work_key,
+        unnest(subjects) as label
     from works
-    cross join unnest(works.subjects) as element (subject_label)
+),
+
+trimmed as (
+    select
+        run_id,
+        work_key,
+        trim(label) as subject_label
+    from elements
 ),
 
 final as (
@@ -17,7 +24,7 @@ final as (
         work_key,
         subject_label,
         {{#subject_key_of}}subject_label{{/subject_key_of}} as subject_key
-    from elements
+    from trimmed
     where subject_label <> ''
 )
 

@@ -198,8 +198,9 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     "counts of distinct rows, groups and unnested values": [
         `select (select count(*) from (select distinct a from @t)) as d, (select count(*) from (select n from @t group by n)) as g,
-            (select count(*) from (select c from @u union select k from @v)) as u, (select count(*) from @t, unnest(l)) as e`,
-        "d: ~t.* ~t.a; g: ~t.* ~t.n; u: ~u.* ~u.c ~v.* ~v.k; e: ~t.* ~t.l",
+            (select count(*) from (select c from @u union select k from @v)) as u, (select count(*) from @t, unnest(l)) as e,
+            (select count(*) from (select id, unnest(l) as e, generate_subscripts(l, 1) as p from @t)) as s`,
+        "d: ~t.* ~t.a; g: ~t.* ~t.n; u: ~u.* ~u.c ~v.* ~v.k; e: ~t.* ~t.l; s: ~t.* ~t.l",
     ],
     windows: [
         `select row_number() over (order by id) as i, row_number() over () as r, lag(a, 1, b) over w as p,
