@@ -187,8 +187,9 @@ async function landWorks(run: Run, subject: Subject, client: Client, options: Wa
                 `address, as in ${run.row.base_url}/subjects/science_fiction`,
         );
     }
-    // So it is when a run goes on that has all works, or when all have come with other subjects.
-    if (isWhole(subject)) return;
+    // So it is when a run goes on that has all works. Those that came with other subjects prove nothing: one of them may be
+    // gone since, and stand for one that never came.
+    if (subject.walked.size === subject.numFound) return;
     await walkWorks(run, subject, client, options);
     if (!isStoppedEarly(run, subject)) await settle(run, subject, client, options);
 }

@@ -12,6 +12,7 @@ import {
     html,
     json,
     query,
+    type Scene,
     setScene,
     shelf,
 } from "./scene.ts";
@@ -253,6 +254,27 @@ test("asks for all works of a subject when the one before it has not landed whol
     assert.equal(
         (await scene.rows(standings)).map(({ works_landed }) => works_landed),
         ["2", "3"],
+    );
+});
+
+test("walks a subject of which as many works as it has came with another, one of them gone since", async () => {
+    const both = ["Tides", "Moons"];
+    const works = [both, both, ["Moons"]].map((subject, n) => ({ key: `/works/OL${n + 1}W`, title: `${n}`, subject }));
+    const scene: Scene = await setScene(catalogueOf(works), (request) => {
+        if (query(request, "q").includes('{"/works/OL1W"')) scene.standIn.replace(catalogueOf(works.slice(1)));
+        return undefined;
+    });
+    await scene.extract({ subjects: ["tides", "moons"], pageSize: 1 });
+    assert.equal(
+        await scene.rows("select subject, message, num_found, works_landed from openlibrary.extract_subjects"),
+        [
+            ...["tides", "moons"].map((subject) => ({
+                subject,
+                message: "1 of the landed works are not counted any more; the service has no longer /works/OL1W",
+                num_found: subject === "tides" ? "1" : "2",
+                works_landed: subject === "tides" ? "2" : "3",
+            })),
+        ],
     );
 });
 

@@ -160,7 +160,7 @@ export async function failsWith(work: Promise<unknown>, expected: string | RegEx
         (error) => error.message,
     );
     if (typeof expected === "string") assert.is(message, expected);
-    else assert.match(message, expected);
+    else assert.ok(expected.test(message), `${expected} is not in: ${message}`);
 }
 
 /** The rows of a run that do not depend on how often it was interrupted. */
