@@ -1,4 +1,15 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import {
+    linkSync,
+    mkdirSync,
+    readFileSync,
+    readlinkSync,
+    renameSync,
+    rmSync,
+    statSync,
+    utimesSync,
+    writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { PipelineError, systemCode } from "./errors.ts";
 
@@ -8,35 +19,43 @@ export interface LockHolder {
     readonly command: string;
     readonly startedAt: string;
     /** What tells the process from a later one of the same id, where the system says it. */
-    readonly birth?: string;
+    readonly birth?: string | undefined;
+    /** The system and the container whose process ids these are, where the system says it. */
+    readonly home?: string | undefined;
 }
+
+/** Milliseconds from one sign of life to the next, and after which a holder that can't be asked counts as dead. */
+const beat = { every: 10_000, dead: 60_000 };
 
 /**
  * Takes the lock file `path` for this process and returns the function that gives it back.
- * A lock left by a process that no longer lives is taken over, even if its id is another process's now.
+ * A lock left by a process that no longer lives is taken over, even if its id is another process's now. One of another
+ * container or machine can't be asked whether it lives: its holder touches the file every 10 s, and is dead after 60 s.
  * @throws PipelineError that names the holder, when a living process has it.
  */
 export function takeLock(path: string, command: string): () => void {
     mkdirSync(dirname(path), { recursive: true });
-    const birth = birthOf(process.pid);
+    const { pid } = process;
     const startedAt = new Date().toISOString();
-    const holder: LockHolder = { pid: process.pid, command, startedAt, ...(birth === undefined ? {} : { birth }) };
-    const own = `${path}.${process.pid}`;
+    const holder: LockHolder = { pid, command, startedAt, birth: birthOf(pid), home: homeOf() };
+    const own = `${path}.${randomUUID()}`;
     writeFileSync(own, `${JSON.stringify(holder)}\n`);
     try {
         for (;;) {
             // link(2) creates the lock together with its content, so that nobody can read a half-written one.
             try {
                 linkSync(own, path);
-                return () => release(path);
+                return keep(path);
             } catch (error) {
                 if (systemCode(error) !== "EEXIST") throw error;
             }
-            const other = readHolder(path);
-            if (other !== undefined && isAlive(other)) {
+            const other = livingHolder(path);
+            if (other !== undefined) {
+                const [where, wait] = isFromHere(other)
+                    ? ["", "Wait for it, or stop it."]
+                    : [" of another container or machine", "Wait for it, or, if it is dead, for a minute."];
                 throw new PipelineError(
-                    `"${other.command}" is already running (process ${other.pid}, started ${other.startedAt}). ` +
-                        `Wait for it, or stop it.`,
+                    `"${other.command}" is already running (process ${other.pid}${where}, started ${other.startedAt}). ${wait}`,
                 );
             }
             discardStale(path);
@@ -59,25 +78,53 @@ export function readHolder(path: string): LockHolder | undefined {
 /** The process that holds the lock file `path` now, or undefined when none does: what a dead one left does not count. */
 export function livingHolder(path: string): LockHolder | undefined {
     const holder = readHolder(path);
-    return holder !== undefined && isAlive(holder) ? holder : undefined;
+    return holder !== undefined && isAlive(holder, path) ? holder : undefined;
+}
+
+/**
+ * Who holds a file that DuckDB can't open, out of what DuckDB says: "process 4711 (/usr/bin/node)", or undefined when
+ * it says something else. It knows no process of another container, nor one that has let go in the meantime.
+ */
+export function fileHolder(message: string): string | undefined {
+    const found = /Conflicting lock is held in (?:(.*?) \(PID (\d+)\)|PID (\d+))/.exec(message);
+    if (found === null) return undefined;
+    const [, program, pid, bare] = found;
+    if (program !== undefined) return `process ${pid} (${program})`;
+    return bare === "0" ? "another process" : `process ${bare}`;
 }
 
 function isHolder(content: unknown): content is LockHolder {
     if (typeof content !== "object" || content === null) return false;
-    const { pid, command, startedAt, birth }: Partial<Record<keyof LockHolder, unknown>> = content;
+    const { pid, command, startedAt, birth, home }: Partial<Record<keyof LockHolder, unknown>> = content;
     // kill(2) takes 0 and negative numbers for groups of processes.
     if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0) return false;
     if (typeof command !== "string" || typeof startedAt !== "string") return false;
-    return birth === undefined || typeof birth === "string";
+    return [birth, home].every((value) => value === undefined || typeof value === "string");
 }
 
-function release(path: string): void {
-    if (readHolder(path)?.pid === process.pid) rmSync(path, { force: true });
+/** Gives signs of life until the lock is given back, which it does only with one that is still its own. */
+function keep(path: string): () => void {
+    const isOwn = () => {
+        const holder = readHolder(path);
+        return holder?.pid === process.pid && isFromHere(holder);
+    };
+    const timer = setInterval(() => {
+        const now = new Date();
+        try {
+            if (isOwn()) utimesSync(path, now, now);
+        } catch {
+            // A disk that is away for a moment ends no run: the next sign of life will do.
+        }
+    }, beat.every).unref();
+    return () => {
+        clearInterval(timer);
+        if (isOwn()) rmSync(path, { force: true });
+    };
 }
 
 /** Two processes may both find a dead holder: rename(2) lets one of them move it away, and a new lock is put back. */
 function discardStale(path: string): void {
-    const aside = `${path}.stale.${process.pid}`;
+    const aside = `${path}.stale.${randomUUID()}`;
     try {
         renameSync(path, aside);
     } catch (error) {
@@ -94,7 +141,12 @@ function discardStale(path: string): void {
     rmSync(aside, { force: true });
 }
 
-function isAlive({ pid, birth }: LockHolder): boolean {
+function isAlive(holder: LockHolder, path: string): boolean {
+    const { pid, birth } = holder;
+    if (!isFromHere(holder)) {
+        const touched = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+        return Date.now() - touched < beat.dead;
+    }
     try {
         process.kill(pid, 0);
     } catch (error) {
@@ -103,6 +155,21 @@ function isAlive({ pid, birth }: LockHolder): boolean {
     // In a container every run may be process 1 or 7: the same id is another process when it was born at another time.
     const now = birth === undefined ? undefined : birthOf(pid);
     return now === undefined || now === birth;
+}
+
+/** Whether the holder's process id is one that can be asked here. */
+function isFromHere({ home }: LockHolder): boolean {
+    return home === undefined || home === homeOf();
+}
+
+/** The id of the system's start and of the pid namespace (pid_namespaces(7)). Absent where there is no /proc. */
+function homeOf(): string | undefined {
+    try {
+        const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+        return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
+    } catch {
+        return undefined;
+    }
 }
 
 /** Field 22 of /proc/<pid>/stat (proc(5)): clock ticks from boot to the start of the process. Absent where there is no /proc. */

@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
+import { fileHolder } from "../common/lock.ts";
 import { spoolFolder } from "./spool.ts";
 import { hasTables, literal } from "./tables.ts";
 
@@ -137,11 +138,10 @@ export async function attach(
             await connection.run(`attach ${literal(landing)} as ${as} (${how})`);
             return;
         } catch (error) {
-            const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(messageOf(error));
-            if (holder === null) {
+            const who = fileHolder(messageOf(error));
+            if (who === undefined) {
                 throw new PipelineError(`${landing} can't be opened: ${messageOf(error)}`, { cause: error });
             }
-            const who = `process ${holder[2]} (${holder[1]})`;
             if (Date.now() >= until) throw new LandingHeld(landing, who, error);
             if (!told) say(`waiting for ${who}, which uses ${landing}`);
         }

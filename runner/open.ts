@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
-import { livingHolder } from "../common/lock.ts";
+import { fileHolder, livingHolder } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Project } from "./nodes.ts";
@@ -160,15 +160,15 @@ export async function attach(
             return await database.run(`attach ${what}`);
         } catch (error) {
             if (!(error instanceof SqlError)) throw error;
-            const [, pid] = /Conflicting lock is held.*?\(PID (\d+)\)/.exec(error.message) ?? [];
-            if (pid === undefined)
+            const who = fileHolder(error.message);
+            if (who === undefined)
                 throw new PipelineError(`${file} can't be opened: ${error.message}`, { cause: error });
             if (Date.now() > deadline) {
-                throw new PipelineError(`${file} is in use by process ${pid}. Wait for it, or stop it`, {
+                throw new PipelineError(`${file} is in use by ${who}. Wait for it, or stop it`, {
                     cause: error,
                 });
             }
-            if (!told) onWait?.(`${file} is in use by process ${pid}; waiting for it`);
+            if (!told) onWait?.(`${file} is in use by ${who}; waiting for it`);
             told = true;
             await sleep(200);
         }

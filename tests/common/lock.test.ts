@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { livingHolder, readHolder, takeLock } from "../../common/lock.ts";
+import { fileHolder, livingHolder, readHolder, takeLock } from "../../common/lock.ts";
 import { suite } from "../suite.ts";
 
 const test = suite("lock");
@@ -72,12 +73,56 @@ if (existsSync("/proc/self/stat")) {
     });
 } else test.skip("is taken over when its process is dead and another has the id now", "there is no /proc");
 
+test("is held by another container or machine for as long as it gives signs of life", () => {
+    const path = join(folder, "g.lock");
+    const far = { pid: process.pid, command: "extract", startedAt: "2026-01-01T00:00:00Z", birth: "1", home: "far" };
+    writeFileSync(path, JSON.stringify(far));
+    const ago = (seconds: number) => utimesSync(path, new Date(), new Date(Date.now() - seconds * 1_000));
+    ago(50);
+    assert.throws(
+        () => takeLock(path, "test"),
+        /"extract" is already running \(process \d+ of another container or machine, started .*\)\. .* for a minute\./,
+    );
+    ago(61);
+    assert.is(livingHolder(path), undefined);
+    const release = takeLock(path, "test");
+    assert.is(livingHolder(path)?.command, "test");
+    // Who was away for too long does not give back what is another's by now.
+    writeFileSync(path, JSON.stringify(far));
+    release();
+    assert.equal(readHolder(path), far);
+});
+
+test("is touched by its holder, for those who can't ask whether it lives", async () => {
+    const path = join(folder, "h.lock");
+    const release = takeLock(path, "build");
+    utimesSync(path, new Date(0), new Date(0));
+    while (statSync(path).mtimeMs === 0) await wait(100);
+    assert.ok(Date.now() - statSync(path).mtimeMs < 60_000);
+    release();
+});
+
 test("is held by a living process that did not say when it was born", () => {
     const path = join(folder, "f.lock");
     const pid = process.ppid;
     writeFileSync(path, JSON.stringify({ pid, command: "build", startedAt: "2026-01-01T00:00:00Z" }));
     assert.is(livingHolder(path)?.pid, pid);
     assert.throws(() => takeLock(path, "test"), new RegExp(`"build" is already running \\(process ${pid}`));
+});
+
+test("names who holds a file, as far as DuckDB knows", () => {
+    const said = 'IO Error: Could not set lock on file "a.duckdb": ';
+    for (const [what, who] of [
+        ["Conflicting lock is held in /usr/bin/node (PID 4711). See also https://x", "process 4711 (/usr/bin/node)"],
+        [
+            "Conflicting lock is held in /usr/bin/my app (PID 4711) by user ada. See also",
+            "process 4711 (/usr/bin/my app)",
+        ],
+        ["Conflicting lock is held in PID 4711. See also", "process 4711"],
+        ["Conflicting lock is held in PID 0. See also", "another process"],
+        ["Permission denied", undefined],
+    ] as const)
+        assert.is(fileHolder(said + what), who);
 });
 
 test.run();
