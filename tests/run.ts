@@ -20,7 +20,13 @@ const skipped: string[] = [];
 
 async function runFile(file: string): Promise<void> {
     const started = performance.now();
-    const child = spawn(process.execPath, ["--import", "tsx", file], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, ["--import", "tsx", file], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+        // What hangs is told with what it had printed; the longest file takes one minute.
+        timeout: 15 * 60_000,
+        killSignal: "SIGKILL",
+    });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));

@@ -117,7 +117,7 @@ test("waits for a landing file that another process reads, and says for whom", a
     const waiting = scene.cli();
     let said = "";
     waiting.process.stderr?.on("data", (text: string) => (said += text));
-    while (!said.includes("waiting for")) await wait(20);
+    while (!said.includes("waiting for") && waiting.process.exitCode === null) await wait(20);
     await holder.release();
     const { code, err } = await waiting.ended;
     assert.is(code, 0);

@@ -8,6 +8,8 @@ import { DuckDBInstance } from "@duckdb/node-api";
 const instance = await DuckDBInstance.create(":memory:");
 const connection = await instance.connect();
 await connection.run("attach '" + process.argv[1] + "' as landing (read_only)");
+// What nobody refers to is collected, and closes its files.
+globalThis.held = [instance, connection];
 console.log("open");
 process.stdin.resume();
 process.stdin.on("end", () => process.exit());
