@@ -34,7 +34,12 @@ export function writeDbtProject(
     };
     const nodes = [...project.nodes.values()];
     const tests = nodes.filter((node): node is DataTest => node.kind === "test");
-    const sql = (name: string): string => withRefs(compiled.get(name)?.text ?? "", nodes);
+    const sql = (name: string): string => {
+        const { text = "", increment } = compiled.get(name) ?? {};
+        const whole = withRefs(text, nodes, name);
+        if (increment === undefined) return whole;
+        return `{% if is_incremental() %}\n${withRefs(increment.text, nodes, name)}\n{% else %}\n${whole}\n{% endif %}`;
+    };
     const described = (node: Node): object => ({ ...propertiesOf(node, tests), name: node.name });
     const models = nodes.filter((node): node is Model => node.kind === "model");
     const seeds = nodes.filter((node) => node.kind === "seed");
@@ -42,7 +47,10 @@ export function writeDbtProject(
 
     for (const model of models) {
         if (model.materialized === "ephemeral") throw new Error(`${model.name} is ephemeral, which is not compared`);
-        const config = `{{ config(materialized='${model.materialized}') }}`;
+        if (model.snapshot !== undefined) throw new Error(`${model.name} is a snapshot, which is not compared`);
+        const strategy =
+            model.incremental === undefined ? "" : `, incremental_strategy='${model.incremental.strategy}'`;
+        const config = `{{ config(materialized='${model.materialized}'${strategy}, unique_key=${JSON.stringify(model.uniqueKey)}) }}`;
         write(`models/${model.name}.sql`, `${config}\n${sql(model.name)}\n`);
     }
     for (const test of tests.filter((one) => !isBuiltIn(one))) {
@@ -77,14 +85,16 @@ export function writeDbtProject(
     });
 }
 
-/** Compiled SQL as dbt's templates: a relation becomes the tag that stands for it. */
-function withRefs(sql: string, nodes: readonly Node[]): string {
+/** Compiled SQL of a node as dbt's templates: a relation becomes the tag that stands for it. */
+function withRefs(sql: string, nodes: readonly Node[], own: string): string {
     if (/\{[{%#]/.test(sql)) throw new Error("compiled SQL that Jinja would take for its own");
     return nodes
         .filter((node) => node.kind !== "test")
         .reduce((text, node) => {
             const relation = new RegExp(`(?<![\\w.])${relationOf(node).replaceAll(".", "\\.")}(?![\\w.])`, "g");
-            const tag = node.kind === "source" ? `source('${node.name}', '${node.identifier}')` : `ref('${node.name}')`;
+            const other =
+                node.kind === "source" ? `source('${node.name}', '${node.identifier}')` : `ref('${node.name}')`;
+            const tag = node.name === own ? "this" : other;
             return text.replace(relation, `{{ ${tag} }}`);
         }, sql);
 }

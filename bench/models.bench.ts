@@ -146,7 +146,9 @@ async function bareSql(
         if (node.kind === "test") return [`select count(*) from (\n${sql}\n) as failing`];
         if (node.kind === "seed") return [`create table main.${node.name} as from ${readSeed(project, node)}`];
         if (node.kind !== "model" || node.materialized === "ephemeral") return [];
-        return [`create ${node.materialized} main.${node.name} as\n${sql}\n`];
+        // What goes on from what stands is a table too when there is nothing to go on from.
+        const kind = node.materialized === "view" ? "view" : "table";
+        return [`create ${kind} main.${node.name} as\n${sql}\n`];
     });
     const published = publishedNodes(project);
     const exports = published.flatMap((node): string[] => {
