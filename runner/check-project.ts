@@ -1,7 +1,7 @@
 import { type Checker, type Columns, check } from "./check.ts";
-import { type Compiled, compile } from "./compile.ts";
-import type { Column, Database } from "./duckdb.ts";
-import { checkedContent, fingerprint, inputsOf } from "./fingerprint.ts";
+import { type Compiled, compile, relationOf } from "./compile.ts";
+import { type Column, type Database, SqlError } from "./duckdb.ts";
+import { checkedContent, fingerprint, type Inputs, inputsOf } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
@@ -42,6 +42,7 @@ export async function checkProject(options: ProjectOptions, output: Output): Pro
 export interface Checked {
     /** False where just this was found sound before. */
     readonly isAnew: boolean;
+    /** What is sound now. Tables that this run is the first to make are in it as those that the next run goes on from. */
     readonly content: string;
     readonly edges?: readonly Edge[];
     /** The models whose lineage it is or would be, with the fingerprints of what they are made of. */
@@ -64,9 +65,11 @@ export async function checkOnce(
     { memory, engine, kept, checker }: CheckOnceOptions,
 ): Promise<Checked> {
     const { project, graph, compiled, names } = selected;
-    const inputs = inputsOf(project, graph, { compiled, engine });
+    const inputs = inputsOf(project, graph, { compiled, engine, standing: await sourceColumns(database, selected) });
     const macroTests = macroTestsOf(project, names);
-    const content = checkedContent(project, graph, { inputs, names, kept, macroTests });
+    const contentWith = (tables: Columns): string =>
+        checkedContent(project, graph, { inputs, names, kept: tables, macroTests });
+    const content = contentWith(kept);
     const traced = new Map(
         tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
     );
@@ -79,7 +82,39 @@ export async function checkOnce(
     }
     const columns = await checkAndTest(database, selected, { kept, checker });
     const edges = await traceLineage(database, project, { graph, compiled, columns, names: traced.keys() });
-    return { isAnew: true, content, traced, unitTests, edges };
+    return { isAnew: true, content: contentWith(keptAfter(selected, { kept, columns })), traced, unitTests, edges };
+}
+
+/** What a check goes by of each source that is read: its columns, whatever its rows are. */
+async function sourceColumns(
+    database: Database,
+    { project, graph, names }: Selected,
+): Promise<ReadonlyMap<string, Inputs>> {
+    const found = new Map<string, Inputs>();
+    for (const name of reach(graph.parents, names)) {
+        const node = project.nodes.get(name);
+        if (node?.kind !== "source") continue;
+        try {
+            found.set(name, { "its columns": JSON.stringify(await database.columns(relationOf(node))) });
+        } catch (error) {
+            // The check says so, or takes the columns that its YAML declares, which are part of the content too.
+            if (!(error instanceof SqlError)) throw error;
+            found.set(name, { "its columns": "absent" });
+        }
+    }
+    return found;
+}
+
+/** The tables that go on from what stands, with those that did not stand yet and will as they were checked. */
+function keptAfter({ project, names }: Selected, { kept, columns }: { kept: Columns; columns: Columns }): Columns {
+    const after = new Map(kept);
+    for (const name of names) {
+        const node = project.nodes.get(name);
+        const goesOn = node?.kind === "model" && (node.incremental !== undefined || node.snapshot !== undefined);
+        const made = columns.get(name);
+        if (goesOn && made !== undefined && !kept.has(name)) after.set(name, made);
+    }
+    return after;
 }
 
 /** Binds what is selected, then runs the unit tests of its macros and models. @throws ProjectError */

@@ -14,14 +14,22 @@ import type { MacroTest } from "./properties.ts";
  */
 export type Inputs = Readonly<Record<string, string>>;
 
-/**
- * The inputs of every node, by its name. `engine` is the version of what runs the SQL. `standing` are those of models and
- * seeds that do not run now, as they were when they last did: what reads them reads that, whatever their files say today.
- */
+interface InputsOptions {
+    readonly compiled: Compiled;
+    /** The version of what runs the SQL. */
+    readonly engine: string;
+    /**
+     * The inputs of nodes that are not what their files say now: of models and seeds that do not run, what they were made
+     * of when they last did; of sources, their columns where only these count.
+     */
+    readonly standing?: ReadonlyMap<string, Inputs>;
+}
+
+/** The inputs of every node, by its name. */
 export function inputsOf(
     project: Project,
     graph: Graph,
-    { compiled, engine, standing }: { compiled: Compiled; engine: string; standing?: ReadonlyMap<string, Inputs> },
+    { compiled, engine, standing }: InputsOptions,
 ): ReadonlyMap<string, Inputs> {
     const all = new Map<string, Inputs>();
     for (const node of graph.order) {
@@ -134,7 +142,7 @@ export function checkedContent(
         const { text } = compileCall({ ...project, vars: { ...project.vars, ...vars } }, macro, { args, at });
         return [name, rows, types, text];
     });
-    return hash(JSON.stringify([described, tests, calls, [...kept]]));
+    return hash(JSON.stringify([described, tests, calls, [...kept].sort()]));
 }
 
 export interface PublishedFacts {

@@ -69,6 +69,45 @@ for (const [what, change, expected] of [
     });
 }
 
+test("checks anew what reads a source of other columns, not of other rows, nor what stands since the last build", async () => {
+    const toy = toyProject({
+        "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+        "models/_sources.yml": "sources: [{name: sea, database: lake, schema: main, tables: [{name: fish}]}]",
+        "models/grown.sql":
+            "select id, weight from {{source.sea.fish}}{{#incremental}} where id > (select max(id) from {{this}}){{/incremental}}",
+        "models/_models.yml":
+            "models: [{name: grown, config: {materialized: incremental, incremental_strategy: append, unique_key: id}}]",
+        "snapshots/past.yml":
+            "snapshots: [{name: past, relation: ref('grown'), config: {strategy: check, unique_key: id, check_cols: all}}]",
+    });
+    const lake = join(toy.folder, "lake.duckdb");
+    const land = async (sql: string): Promise<void> => {
+        rmSync(lake, { force: true });
+        await makeDatabase(lake, `create table fish as ${sql}`);
+    };
+    const verdict = async (): Promise<string | undefined> => {
+        const before = toy.said().length;
+        const { ok } = await toy.build();
+        assert.ok(ok, toy.said());
+        return /(Checked|Nothing to check anew)/.exec(toy.said().slice(before))?.[0];
+    };
+    await land("select 1 as id, 2.5 as weight");
+    assert.is(await verdict(), "Checked");
+    assert.is(await verdict(), "Nothing to check anew");
+    await land("select 2 as id, 3.5 as weight");
+    assert.is(await verdict(), "Nothing to check anew");
+    assert.equal(await toy.rows("select count(*) as n from grown"), [{ n: "2" }]);
+    await land("select 3 as id, 3.5 as weight, 'cod' as name");
+    assert.is(await verdict(), "Checked");
+    await land("select 4 as id, 'heavy' as weight");
+    const message = await toy.build().then(
+        () => "built",
+        (error: Error) => error.message,
+    );
+    assert.match(message, /on_schema_change/, message);
+    toy.close();
+});
+
 test("runs what reads a source whose file is another", async () => {
     const toy = toyProject({
         "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
