@@ -1,4 +1,4 @@
-import { PipelineError } from "../common/errors.ts";
+import { messageOf, PipelineError } from "../common/errors.ts";
 import { takeLock } from "../common/lock.ts";
 import { type Invocation, newInvocation } from "./artifacts/invocation.ts";
 import { forgetRunResults, writeCatalog, writeCompiled, writeManifest, writeRunResults } from "./artifacts/write.ts";
@@ -123,16 +123,26 @@ async function buildSelected(job: Job): Promise<Outcome> {
     const database = await openSources(project, { sampleRows, kept, onWait: output.note });
     const interrupt = (): void => database.interrupt();
     signal?.addEventListener("abort", interrupt);
-    let problems: ProjectError["problems"] = [];
+    let outcome: Outcome;
     try {
-        return await buildIn(database, job);
+        outcome = await buildIn(database, job);
     } catch (error) {
-        if (error instanceof ProjectError) problems = error.problems;
+        recordFailure(job, error);
         throw error;
     } finally {
         signal?.removeEventListener("abort", interrupt);
         await leave(database, kept);
-        recordResults(job, problems);
+    }
+    recordResults(job);
+    return outcome;
+}
+
+/** What went wrong first is what is thrown, also where a full disk lets nothing be written of it. */
+function recordFailure(job: Job, error: unknown): void {
+    try {
+        recordResults(job, error instanceof ProjectError ? error.problems : []);
+    } catch (other) {
+        job.output.note(messageOf(other));
     }
 }
 

@@ -235,10 +235,11 @@ export function toUtf16(text: string, bytes: number): number {
     return Buffer.from(text, "utf8").subarray(0, bytes).toString("utf8").length;
 }
 
-/** DuckDB's message in one line, without the lists of candidates and the piece of SQL behind it. */
+/** DuckDB's message in one line, without the lists of candidates, the piece of SQL, and what follows from what happened first. */
 function wording(message: string): string {
     const [first = message] = message.split(/\n\s*(?:Candidate functions|Candidate bindings|LINE \d+)/);
     return first
+        .replace(/^.*\binvalidated\b.*?Original error: /s, "")
         .trim()
         .replace(/\s*\n\s*/g, " ")
         .replace(/^[A-Z](?=[a-z])/, (char) => char.toLowerCase());

@@ -26,8 +26,11 @@ export interface Materialized {
     readonly newRows?: number;
 }
 
-/** A table of so many rows is followed by a checkpoint; what is smaller waits for the one at the end of the run. */
-const checkpointRows = 10_000;
+/**
+ * A table of so many rows, or that took so many seconds, is followed by a checkpoint, before which a kill would lose it.
+ * What is smaller waits for the one at the end of the run.
+ */
+const checkpointed = { rows: 10_000, seconds: 1 };
 
 /**
  * The SQL that makes a model: what goes on from a table has the SQL of incremental runs. Into one that is empty goes all,
@@ -53,6 +56,7 @@ export async function materialize(
     options: MaterializeOptions,
 ): Promise<Materialized> {
     const { kept } = options;
+    const started = performance.now();
     const isView = node.kind === "model" && node.materialized === "view";
     const goesOn = node.kind === "model" && kept !== undefined;
     const newRows = goesOn ? await goOn(database, node, { ...options, kept }) : undefined;
@@ -61,7 +65,8 @@ export async function materialize(
     const rows = Number(await database.value(`select count(*) from main.${identifier(node.name)}`));
     // Without checkpoints, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds); after each of
     // 300 small ones they took half of the time.
-    if (rows >= checkpointRows) await database.run("checkpoint");
+    const seconds = (performance.now() - started) / 1000;
+    if (rows >= checkpointed.rows || seconds >= checkpointed.seconds) await database.run("checkpoint");
     return { rows, ...(newRows === undefined ? {} : { newRows }) };
 }
 

@@ -124,9 +124,12 @@ export async function attachScratch(database: Database): Promise<void> {
 /** The catalog name under which the work file is attached, whatever the file is called. */
 export const workCatalog = "shelfmark_work";
 
+/** How a file is attached that is made anew, or that a kill may set back to its last checkpoint: half of a commit is the log. */
+export const unlogged = "recovery_mode 'no_wal_writes'";
+
 /**
  * Attaches the target's work file and makes it the default, so that `main.x` is a model there.
- * Without `write` it is only read, and several processes may.
+ * Without `write` it is only read, and several processes may. What a killed process had not checkpointed is made again.
  */
 export async function attachWork(
     database: Database,
@@ -142,9 +145,9 @@ export async function attachWork(
     const holder = livingHolder(lock);
     if (!write && holder !== undefined && holder.pid !== process.pid)
         options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
-    const mode = write ? "" : " (read_only)";
+    const mode = write ? unlogged : "read_only";
     const file = `${project.target.folder}/work.duckdb`;
-    await attach(database, `${literal(work)} as ${workCatalog}${mode}`, { ...options, file });
+    await attach(database, `${literal(work)} as ${workCatalog} (${mode})`, { ...options, file });
     await database.run(`use ${workCatalog}`);
 }
 

@@ -10,7 +10,7 @@ import { readLineage, recordColumns } from "./history.ts";
 import { type Descriptions, inheritedDescriptions } from "./lineage.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
-import { type Places, placesOf, workCatalog } from "./open.ts";
+import { type Places, placesOf, unlogged, workCatalog } from "./open.ts";
 import { obstacles, publishedNodes } from "./publishable.ts";
 
 export interface Publication {
@@ -102,7 +102,7 @@ async function publish(
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
         let files: readonly ExportedFile[];
-        await database.run(`attach ${literal(join(unfinished, "warehouse.duckdb"))} as ${catalog}`);
+        await database.run(`attach ${literal(join(unfinished, "warehouse.duckdb"))} as ${catalog} (${unlogged})`);
         try {
             await writeWarehouse(database, { nodes, project, runId, inherited, state });
             // Out of the tables just written: a view of the work file would be run again for each file.

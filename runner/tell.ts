@@ -52,7 +52,7 @@ export class Teller {
     /** Tells an event. People get `text` for it, if anything. */
     tell(event: Event, text?: string): void {
         const line = eventLine(this.run.runId, event);
-        if (this.file !== undefined) appendFileSync(this.file, `${line}\n`);
+        this.keep(line);
         const { onEvent, logFormat } = this.options;
         if (onEvent !== undefined) onEvent(event, text);
         else if (logFormat === "json") this.output.out(line);
@@ -92,6 +92,17 @@ export class Teller {
         if (error instanceof ProjectError) this.tell({ type: "refused", problems: error.problems.map(problemRecord) });
         else this.end("error", { results: this.results, published: { reasons: [messageOf(error)] } });
         return error;
+    }
+
+    /** On a full disk it is what fails of the run itself that counts, and not that this can't be written down. */
+    private keep(line: string): void {
+        if (this.file === undefined) return;
+        try {
+            appendFileSync(this.file, `${line}\n`);
+        } catch (error) {
+            this.output.note(`${this.file} ends here, it can't be written: ${messageOf(error)}`);
+            this.file = undefined;
+        }
     }
 
     private end(status: RunStatus, { results, published }: Ended, text?: string): void {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { messageOf, PipelineError } from "../../common/errors.ts";
 import type { Compiled } from "../compile.ts";
 import type { Database } from "../duckdb.ts";
 import type { FreshnessResult } from "../freshness.ts";
@@ -95,6 +96,6 @@ function write(project: Project, name: string, content: object): void {
         renameSync(temporary, path);
     } catch (error) {
         rmSync(temporary, { force: true });
-        throw error;
+        throw new PipelineError(`${path} can't be written: ${messageOf(error)}`, { cause: error });
     }
 }

@@ -111,6 +111,25 @@ test("writes no colours to a pipe, not even where CI is set", () => {
     assert.not.ok(stdout.includes("\u001b"));
 });
 
+test("says in one sentence that there is no room for the work file, and what people read stands", async () => {
+    const big = toyProject({ "models/m.sql": "select {{vars.batch}} as batch" });
+    await big.build();
+    big.write("models/m.sql", "select md5(i::varchar) as id from range(50000) as r(i)");
+    // The shell's limit for a file's size, of 4,000 blocks of 512 bytes, is as good as a full disk.
+    const script = 'trap "" XFSZ; ulimit -f 4000; exec "$0" "$@"';
+    const command = [...cli, "build", "--project-dir", big.folder];
+    const limited = spawnSync("sh", ["-c", script, process.execPath, ...command], { cwd: root, encoding: "utf8" });
+    const work = join(big.folder, "data", "work.duckdb");
+    assert.is(
+        limited.stderr,
+        `data/work.duckdb can't be written, what people read is as it was: could not write file "${work}": File too large\n`,
+    );
+    assert.is(limited.status, 1);
+    assert.equal(await big.rows("from m"), [{ batch: 0 }]);
+    assert.ok((await big.build()).ok);
+    big.close();
+});
+
 const full = "/dev/full";
 if (existsSync(full)) {
     test("says so when its output can't be written", () => {
