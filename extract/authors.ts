@@ -1,6 +1,6 @@
+import { inParallel } from "../common/parallel.ts";
 import { type AuthorsPage, noAuthors, readAuthor, readAuthors } from "./answers.ts";
 import { type Client, isRefusal } from "./client.ts";
-import { inParallel } from "./parallel.ts";
 import type { LandedDocument } from "./recall.ts";
 import type { Run } from "./run.ts";
 

@@ -1,6 +1,6 @@
+import { inParallel } from "../common/parallel.ts";
 import type { WorksPage } from "./answers.ts";
 import { type Answer, type Client, isRefusal, RequestError } from "./client.ts";
-import { inParallel } from "./parallel.ts";
 import type { Run, Subject } from "./run.ts";
 import { askForCount, askForPage, EmptyPage, isRange, type KeyRange } from "./search.ts";
 

@@ -54,14 +54,17 @@ export class SqlError extends Error {
     }
 }
 
-/** The one place that speaks to DuckDB: an in-memory instance to which files are attached, and one connection. */
+/** The one place that speaks to DuckDB: an in-memory instance to which files are attached, and a connection. */
 export class Database {
     private readonly instance: DuckDBInstance;
     private readonly connection: DuckDBConnection;
 
-    private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    private readonly isFirst: boolean;
+
+    private constructor(instance: DuckDBInstance, connection: DuckDBConnection, { isFirst }: { isFirst: boolean }) {
         this.instance = instance;
         this.connection = connection;
+        this.isFirst = isFirst;
     }
 
     /** `settings` are DuckDB's own, such as `memory_limit`. */
@@ -69,10 +72,15 @@ export class Database {
         const fixed = { autoinstall_known_extensions: "false", errors_as_json: "true" };
         try {
             const instance = await duckdb.DuckDBInstance.create(":memory:", { ...fixed, ...settings });
-            return new Database(instance, await instance.connect());
+            return new Database(instance, await instance.connect(), { isFirst: true });
         } catch (error) {
             throw new PipelineError(`DuckDB does not start with these settings: ${messageOf(error)}`, { cause: error });
         }
+    }
+
+    /** Another connection to the same instance, which must be closed before this one. What was set with `set` or `use` is its own. */
+    async beside(): Promise<Database> {
+        return new Database(this.instance, await this.instance.connect(), { isFirst: false });
     }
 
     /** Runs one statement for its effect. @throws SqlError */
@@ -176,7 +184,7 @@ export class Database {
 
     close(): void {
         this.connection.closeSync();
-        this.instance.closeSync();
+        if (this.isFirst) this.instance.closeSync();
     }
 }
 

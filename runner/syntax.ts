@@ -1,5 +1,5 @@
 import { didYouMean } from "../common/nearest.ts";
-import type { Database } from "./duckdb.ts";
+import type { Database, Row } from "./duckdb.ts";
 import { literal, SqlError, toUtf16 } from "./duckdb.ts";
 import { counted } from "./text.ts";
 
@@ -33,14 +33,20 @@ const batch = 100;
 /** Parses queries with DuckDB's own parser, without binding them; the answers are in the order of the queries. */
 export async function parseQueries(database: Database, queries: readonly string[]): Promise<Syntax[]> {
     const all: Syntax[] = [];
+    let pending = parse(database, queries.slice(0, batch));
     for (let i = 0; i < queries.length; i += batch) {
-        const some = queries.slice(i, i + batch);
-        const parsed = await database.rows(
-            `select json_serialize_sql(query)::varchar as tree from (values ${some.map((sql) => `(${literal(sql)})`).join(", ")}) as queries(query)`,
-        );
-        all.push(...some.map((sql, k) => syntaxOf(sql, String(parsed[k]?.tree))));
+        const trees = await pending;
+        // DuckDB parses the next ones while these are read.
+        pending = parse(database, queries.slice(i + batch, i + 2 * batch));
+        all.push(...queries.slice(i, i + batch).map((sql, k) => syntaxOf(sql, String(trees[k]?.tree))));
     }
     return all;
+}
+
+async function parse(database: Database, queries: readonly string[]): Promise<Row[]> {
+    if (queries.length === 0) return [];
+    const values = queries.map((sql) => `(${literal(sql)})`).join(", ");
+    return database.rows(`select json_serialize_sql(query)::varchar as tree from (values ${values}) as queries(query)`);
 }
 
 function syntaxOf(sql: string, tree: string): Syntax {
