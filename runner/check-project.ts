@@ -126,10 +126,16 @@ async function checkAndTest(
     const { project, graph, compiled, names } = selected;
     const what = { graph, compiled, names, ...(kept === undefined ? {} : { kept }) };
     const columns = await (checker === undefined ? check(database, project, what) : checker.check(project, what));
-    failOn([
-        ...(await runMacroTests(database, project, macroTestsOf(project, names))),
-        ...(await runUnitTests(database, project, { graph, columns, tests: unitTestsOf(selected) })),
-    ]);
+    const beside = await database.beside();
+    try {
+        const connections = [database, beside] as const;
+        failOn([
+            ...(await runMacroTests(connections, project, macroTestsOf(project, names))),
+            ...(await runUnitTests(connections, project, { graph, columns, tests: unitTestsOf(selected) })),
+        ]);
+    } finally {
+        beside.close();
+    }
     return columns;
 }
 

@@ -6,7 +6,7 @@ import type { Position, Problem } from "./problem.ts";
 import type { MacroTest } from "./properties.ts";
 import { wellPlaced } from "./syntax.ts";
 import { macrosCalled } from "./template.ts";
-import { cast } from "./unit-tests.ts";
+import { type Connections, cast, problemsOf } from "./unit-tests.ts";
 
 /** The unit tests of the macros that nodes among `names` call; all of them where these are all models. */
 export function macroTestsOf(project: Project, names: ReadonlySet<string>): readonly MacroTest[] {
@@ -24,20 +24,15 @@ export function macroTestsOf(project: Project, names: ReadonlySet<string>): read
  * nothing else for some of their arguments. What differs is returned, one problem a test.
  */
 export async function runMacroTests(
-    database: Database,
+    connections: Connections,
     project: Project,
     tests: readonly MacroTest[],
 ): Promise<Problem[]> {
-    const problems: Problem[] = [];
-    for (const test of tests) {
+    return problemsOf(connections, tests, (database, test) => {
         const macro = project.macros.get(test.macro);
         if (macro === undefined) throw new Error(`macro ${test.macro} was not checked`);
-        const own = { ...project, vars: { ...project.vars, ...test.vars } };
-        const found = await mistakeIn(database, own, { macro, test });
-        if (found === undefined) continue;
-        problems.push({ ...found, message: `unit test "${test.name}": ${found.message}`, subject: test });
-    }
-    return problems;
+        return mistakeIn(database, { ...project, vars: { ...project.vars, ...test.vars } }, { macro, test });
+    });
 }
 
 const shownCalls = 10;

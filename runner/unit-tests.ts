@@ -1,16 +1,15 @@
 import { didYouMean } from "../common/nearest.ts";
+import { inParallel } from "../common/parallel.ts";
 import type { Columns } from "./check.ts";
 import { compareRelations, differenceText, keyAmong } from "./compare.ts";
-import { compile } from "./compile.ts";
+import { compile, readsOf } from "./compile.ts";
 import { csvObjects } from "./csv.ts";
 import { referenceOf } from "./data-tests.ts";
 import { type Column, createEmpty, type Database, identifier, literal, SqlError } from "./duckdb.ts";
-import { type Graph, reach } from "./graph.ts";
-import type { Node, Project } from "./nodes.ts";
+import type { Graph } from "./graph.ts";
+import { isEphemeral, type Node, type Project } from "./nodes.ts";
 import type { Position, Problem } from "./problem.ts";
-import type { Rows, RowsAt, UnitTest } from "./properties.ts";
-
-const catalog = "shelfmark_unit";
+import type { MacroTest, Rows, RowsAt, UnitTest } from "./properties.ts";
 
 /**
  * Runs unit tests in memory: each model's SQL on the rows that are given, inputs that are not given empty, columns that are
@@ -18,31 +17,50 @@ const catalog = "shelfmark_unit";
  * `columns` must hold the models and all that they read.
  */
 export async function runUnitTests(
-    database: Database,
+    connections: Connections,
     project: Project,
     { graph, columns, tests }: { graph: Graph; columns: Columns; tests: readonly UnitTest[] },
 ): Promise<Problem[]> {
     if (tests.length === 0) return [];
-    return inFixtures(database, async () => {
-        const problems: Problem[] = [];
-        for (const test of tests) {
-            const found = await difference(database, withFixtures(project, test.vars), { graph, columns, test });
-            if (found === undefined) continue;
-            problems.push({ ...found, message: `unit test "${test.name}": ${found.message}`, subject: test });
-        }
-        return problems;
-    });
+    return inFixtures(connections, () =>
+        problemsOf(connections, tests, (database, test) =>
+            difference(database, withFixtures(project, test.vars), { graph, columns, test }),
+        ),
+    );
 }
 
-/** Does some work in an empty database in memory, where `main.x` is what a unit test gives for x. */
-export async function inFixtures<T>(database: Database, work: () => Promise<T>): Promise<T> {
-    await database.run(`attach ':memory:' as ${catalog}`);
-    await database.run(`use ${catalog}`);
+/** What one connection is asked while another is: most of a unit test's time DuckDB plans statements, on one core. */
+export type Connections = readonly [Database, ...Database[]];
+
+/** What is wrong with each test, in the order of the tests. */
+export async function problemsOf<Test extends UnitTest | MacroTest>(
+    connections: Connections,
+    tests: readonly Test[],
+    problemOf: (database: Database, test: Test) => Promise<Problem | undefined>,
+): Promise<Problem[]> {
+    const problems = new Map<Test, Problem>();
+    await inParallel(tests, connections.length, async (test, slot) => {
+        const found = await problemOf(connections[slot] ?? connections[0], test);
+        if (found === undefined) return;
+        problems.set(test, { ...found, message: `unit test "${test.name}": ${found.message}`, subject: test });
+    });
+    return tests.flatMap((test) => problems.get(test) ?? []);
+}
+
+/** Does some work where `main.x` is, on each connection in a database in memory of its own, what a unit test gives for x. */
+export async function inFixtures<T>(connections: Connections, work: () => Promise<T>): Promise<T> {
+    const catalogs = connections.map((_, i) => `shelfmark_unit_${i}`);
+    for (const [i, database] of connections.entries()) {
+        await database.run(`attach ':memory:' as ${catalogs[i]}`);
+        await database.run(`use ${catalogs[i]}`);
+    }
     try {
         return await work();
     } finally {
-        await database.run("use memory");
-        await database.run(`detach ${catalog}`);
+        for (const [i, database] of connections.entries()) {
+            await database.run("use memory");
+            await database.run(`detach ${catalogs[i]}`);
+        }
     }
 }
 
@@ -68,18 +86,21 @@ async function difference(
 ): Promise<(Problem & { readonly at: Position }) | undefined> {
     const model = project.nodes.get(test.model);
     if (model?.kind !== "model") throw new Error(`${test.model} was not checked`);
-    const needed = reach(graph.parents, [model.name]);
-    const { text = "", increment } = compile(project, graph, needed).get(model.name) ?? {};
+    const read = [...readsOf(model, project)];
+    const inlined = new Set([...read.filter(isEphemeral), model].map((node) => node.name));
+    const inputs = new Set([...read.filter((node) => !isEphemeral(node)), model].map((node) => node.name));
+    const { text = "", increment } = compile(project, graph, inlined).get(model.name) ?? {};
     const sql = test.isIncremental ? (increment?.text ?? text) : text;
     try {
-        for (const name of needed) {
-            const node = project.nodes.get(name);
-            if (node === undefined || node.kind === "test") continue;
+        for (const name of inputs) {
             await createEmpty(database, identifier(tableOf(name)), columns.get(name) ?? []);
         }
         for (const { input, rows, rowsAt, at } of test.given) {
             const name = input === "this" ? model.name : (referenceOf(input) ?? "");
-            if (!needed.has(name)) return { message: `"${model.name}" does not read ${input}`, at };
+            if (!inputs.has(name)) {
+                const remedy = inlined.has(name) ? ` as a table: it is ephemeral, so give what it reads` : "";
+                return { message: `"${model.name}" does not read ${input}${remedy}`, at };
+            }
             await fill(database, tableOf(name), { name, columns: columns.get(name) ?? [], rows, at: rowsAt });
         }
         const all = columns.get(model.name) ?? [];
@@ -149,21 +170,29 @@ async function fill(
         return known;
     }
     const names = [...named];
+    const list = names.map(identifier).join(", ");
+    const rowOf = (record: Readonly<Record<string, unknown>>): string =>
+        `(${names.map((name) => cast(record[name], types.get(name.toLowerCase()) ?? "varchar")).join(", ")})`;
     for (const [i, record] of records.entries()) {
-        const values = names.map((name) => cast(record[name], types.get(name.toLowerCase()) ?? "varchar"));
         const rounded = names.find((name) => isRounded(record[name], types.get(name.toLowerCase()) ?? ""));
-        if (rounded !== undefined) {
-            const type = types.get(rounded.toLowerCase());
-            throw new FixtureError(`"${rounded}" is ${type}, and ${record[rounded]} is not`, at.each[i] ?? at.all);
+        if (rounded === undefined) continue;
+        const type = types.get(rounded.toLowerCase());
+        throw new FixtureError(`"${rounded}" is ${type}, and ${record[rounded]} is not`, at.each[i] ?? at.all);
+    }
+    const insert = (some: typeof records): Promise<void> =>
+        database.run(`insert into ${identifier(table)} (${list}) values\n${some.map(rowOf).join(",\n")}`);
+    try {
+        await insert(records);
+    } catch (error) {
+        if (!(error instanceof SqlError)) throw error;
+        // Which of them it was is told by the one that does not fit alone.
+        for (const [i, record] of records.entries()) {
+            await insert([record]).catch((cause: unknown) => {
+                if (!(cause instanceof SqlError)) throw cause;
+                throw new FixtureError(cause.message, at.each[i] ?? at.all);
+            });
         }
-        try {
-            await database.run(
-                `insert into ${identifier(table)} (${names.map(identifier).join(", ")}) values (${values.join(", ")})`,
-            );
-        } catch (error) {
-            if (error instanceof SqlError) throw new FixtureError(error.message, at.each[i] ?? at.all);
-            throw error;
-        }
+        throw error;
     }
     return names;
 }

@@ -47,7 +47,7 @@ export async function record(name: string, options: RecordOptions, output: Outpu
         await takeWanted(database, model, { sql: compiled.get(name)?.text ?? "", options });
         const links = await linksOf(database, project, { model, graph, compiled, columns });
         const facts = { model, graph, columns, links, inputs };
-        const yaml = await inFixtures(database, () => fixture(database, project, { ...facts, options, output }));
+        const yaml = await inFixtures([database], () => fixture(database, project, { ...facts, options, output }));
         await prove(database, project, { graph, columns, yaml });
         return yaml.trimEnd();
     } catch (error) {
@@ -414,7 +414,7 @@ async function prove(
 ): Promise<void> {
     const problems: Problem[] = [];
     const { unitTests: tests } = readProperties({ path: "what was recorded", text: yaml }, problems);
-    problems.push(...(await runUnitTests(database, project, { graph, columns, tests })));
+    problems.push(...(await runUnitTests([database], project, { graph, columns, tests })));
     if (problems.length === 0) return;
     throw new PipelineError(
         `the test that was made of these rows does not pass, so it is not printed:\n${problems.map(formatProblem).join("\n")}`,

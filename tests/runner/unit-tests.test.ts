@@ -68,6 +68,26 @@ test("takes inputs that are not given for empty", async () => {
     );
 });
 
+test("refuses rows for what the model does not read itself, which would change nothing", async () => {
+    const more = { "models/n.sql": "select id from {{ref.m}}" };
+    const rowsFor = (model: string, input: string): string =>
+        `  - name: t\n    model: ${model}\n    given: [{input: "${input}", rows: [{id: 3}]}]\n    expect: {rows: []}\n`;
+    assert.match(await verdict(rowsFor("n", "ref('factors')"), more), /"n" does not read ref\('factors'\)/);
+    assert.match(
+        await verdict(rowsFor("m", "ref('inner')"), more),
+        /"m" does not read ref\('inner'\) as a table: it is ephemeral, so give what it reads/,
+    );
+});
+
+test("names the row that does not fit, of several", async () => {
+    const rows = "        rows:\n          - {id: 1}\n          - {id: x}\n          - {id: 3}\n";
+    const given = `    given:\n      - input: "source('sea', 'fish')"\n${rows}`;
+    assert.match(
+        await verdict(`  - name: t\n    model: m\n${given}    expect: {rows: []}\n`),
+        /^models\/_models\.yml:11:13 .*could not convert string 'x' to INT32/,
+    );
+});
+
 test("takes rows as SQL, and vars of its own", async () => {
     assert.is(
         await verdict(`  - name: t
