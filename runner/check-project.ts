@@ -1,7 +1,7 @@
-import { type Checker, type Columns, check } from "./check.ts";
-import { type Compiled, compile, relationOf } from "./compile.ts";
+import { basisOf, type Checker, type Columns, check } from "./check.ts";
+import { type Compiled, compile, compileCall, relationOf } from "./compile.ts";
 import { type Column, type Database, SqlError } from "./duckdb.ts";
-import { checkedContent, fingerprint, type Inputs, inputsOf } from "./fingerprint.ts";
+import { fingerprint, hash, type Inputs, inputsOf, withoutComments } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import { type Edge, traceLineage } from "./lineage.ts";
 import { loadProject, type Output, type ProjectOptions, selectNodes } from "./load.ts";
@@ -10,7 +10,8 @@ import type { Memory } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { openSources } from "./open.ts";
 import { failOn } from "./problem.ts";
-import { runUnitTests } from "./unit-tests.ts";
+import type { MacroTest } from "./properties.ts";
+import { runUnitTests, testedSql, withFixtures } from "./unit-tests.ts";
 
 /** A selection of a project, compiled. */
 export interface Selected {
@@ -65,10 +66,11 @@ export async function checkOnce(
     { memory, engine, kept, checker }: CheckOnceOptions,
 ): Promise<Checked> {
     const { project, graph, compiled, names } = selected;
-    const inputs = inputsOf(project, graph, { compiled, engine, standing: await sourceColumns(database, selected) });
+    const sources = await sourceColumns(database, selected);
+    const inputs = inputsOf(project, graph, { compiled, engine, standing: sources });
     const macroTests = macroTestsOf(project, names);
     const contentWith = (tables: Columns): string =>
-        checkedContent(project, graph, { inputs, names, kept: tables, macroTests });
+        checkedContent(selected, { engine, sources, kept: tables, macroTests });
     const content = contentWith(kept);
     const traced = new Map(
         tracedModels(project, graph, names).map((name) => [name, fingerprint(inputs.get(name) ?? {})]),
@@ -99,10 +101,40 @@ async function sourceColumns(
         } catch (error) {
             // The check says so, or takes the columns that its YAML declares, which are part of the content too.
             if (!(error instanceof SqlError)) throw error;
-            found.set(name, { "its columns": "absent" });
+            found.set(name, { "its columns": error.message });
         }
     }
     return found;
+}
+
+interface ContentOptions {
+    readonly engine: string;
+    readonly sources: ReadonlyMap<string, Inputs>;
+    /** The columns of tables that go on from what stands. */
+    readonly kept: Columns;
+    readonly macroTests: readonly MacroTest[];
+}
+
+/** A hash of everything that the check of what is selected, and of what that reads, looks at, unit tests included. */
+function checkedContent(selected: Selected, { engine, sources, kept, macroTests }: ContentOptions): string {
+    const { project, graph, compiled, names } = selected;
+    const needed = reach(graph.parents, names);
+    const nodes = graph.order.filter((node) => needed.has(node.name));
+    const bases = nodes.map((node) => {
+        const source = sources.get(node.name) ?? {};
+        return [node.name, node.parents, basisOf(project, node, { compiled, kept, source })];
+    });
+    const tests = unitTestsOf(selected).map(({ at: _, expectedAt: __, description: ___, ...test }) => ({
+        ...test,
+        given: test.given.map(({ input, rows }) => [input, rows]),
+        sql: withoutComments(testedSql(withFixtures(project, test.vars), graph, test)),
+    }));
+    const calls = macroTests.map(({ name, macro, rows, types, vars, at }) => {
+        const args = Object.fromEntries(project.macros.get(macro)?.parameters.map((key) => [key, key]) ?? []);
+        const { text } = compileCall({ ...project, vars: { ...project.vars, ...vars } }, macro, { args, at });
+        return [name, rows, types, text];
+    });
+    return hash(JSON.stringify([engine, bases, tests, calls]));
 }
 
 /** The tables that go on from what stands, with those that did not stand yet and will as they were checked. */

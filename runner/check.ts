@@ -3,7 +3,7 @@ import { checkNode, named } from "./check-node.ts";
 import { type Compiled, readsOf, relationOf } from "./compile.ts";
 import { mistakesIn } from "./contract.ts";
 import { type Column, type Database, SqlError } from "./duckdb.ts";
-import { sourceInputs } from "./fingerprint.ts";
+import { type Inputs, sourceInputs, withoutComments } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Node, Project } from "./nodes.ts";
 import { failOn, type Problem } from "./problem.ts";
@@ -86,7 +86,12 @@ export class Checker {
         const connections = [database, beside] as const;
         const needed = reach(graph.parents, names);
         const nodes = graph.order.filter((node) => needed.has(node.name));
-        const bases = new Map(nodes.map((node) => [node.name, basisOf(project, node, { compiled, kept })]));
+        const bases = new Map(
+            nodes.map((node) => {
+                const file = node.kind === "source" ? sourceInputs(project, node.database) : {};
+                return [node.name, basisOf(project, node, { compiled, kept, source: file })];
+            }),
+        );
         // SQL does not tell a name that is gone from a new one in another case, and so the table is no longer its own.
         for (const name of sound.keys()) if (!project.nodes.has(name)) sound.delete(name);
         const problems = new Map<Node, readonly Problem[]>();
@@ -150,23 +155,26 @@ export class Checker {
     }
 }
 
-/** All that the check of a node looks at, but for the columns that it reads. */
-function basisOf(project: Project, node: Node, { compiled, kept }: { compiled: Compiled; kept: Columns }): string {
+/**
+ * All that the check of a node looks at, but for the columns that it reads. `source` is what a source is known by: the
+ * state of its file, or its columns.
+ */
+export function basisOf(
+    project: Project,
+    node: Node,
+    { compiled, kept, source }: { compiled: Compiled; kept: Columns; source: Inputs },
+): string {
     const declared =
         node.kind === "test" ? [node.warnIf, node.errorIf] : node.columns.map(({ name, dataType }) => [name, dataType]);
+    const { text = "", increment } = compiled.get(node.name) ?? {};
     const own =
         node.kind === "source"
-            ? [
-                  relationOf(node),
-                  sourceInputs(project, node.database),
-                  node.freshness?.loadedAtField,
-                  node.freshness?.filter,
-              ]
+            ? [relationOf(node), source, node.freshness?.loadedAtField, node.freshness?.filter]
             : node.kind === "seed"
               ? [node.file.text, node.columnTypes, node.delimiter]
               : [
-                    compiled.get(node.name)?.text,
-                    compiled.get(node.name)?.increment?.text,
+                    withoutComments(text),
+                    increment && withoutComments(increment.text),
                     [...readsOf(node, project)].map(relationOf),
                 ];
     const settings =

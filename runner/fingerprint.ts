@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Compiled, compileCall } from "./compile.ts";
-import type { Column } from "./duckdb.ts";
-import { type Graph, reach } from "./graph.ts";
+import type { Compiled } from "./compile.ts";
+import type { Graph } from "./graph.ts";
 import type { Descriptions } from "./lineage.ts";
 import type { Model, Node, Project, Seed } from "./nodes.ts";
-import type { MacroTest } from "./properties.ts";
 
 /**
  * All that a node's result depends on, each part under the words that a person would use for it: `its SQL`, `stg_works`,
@@ -86,8 +84,8 @@ export function sourceInputs(project: Project, database: string | undefined): In
     return { [file]: `${size} bytes, ${mtimeNs}, ${ino}` };
 }
 
-/** Comments and white space outside of quotes do not count. */
-function withoutComments(sql: string): string {
+/** SQL without what does not count: comments, and white space outside of quotes. */
+export function withoutComments(sql: string): string {
     const lexeme =
         /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|(?:--[^\n]*|\/\*[\s\S]*?\*\/|\s)+/g;
     return sql.replace(lexeme, (text) => (/^(?:[eE]?'|["$])/.test(text) ? text : " ")).trim();
@@ -103,46 +101,6 @@ const volatile =
 /** The function by which a node's result changes although no input does, if it has one. */
 export function volatileFunction(sql: string): string | undefined {
     return volatile.exec(withoutComments(sql).replace(/'(?:[^']|'')*'/g, "''"))?.[0];
-}
-
-/** A hash of everything that the check of `names`, and of what they read, looks at. */
-export function checkedContent(
-    project: Project,
-    graph: Graph,
-    {
-        inputs,
-        names,
-        kept,
-        macroTests,
-    }: {
-        inputs: ReadonlyMap<string, Inputs>;
-        names: ReadonlySet<string>;
-        /** The columns of tables that go on from what stands. */
-        kept: ReadonlyMap<string, readonly Column[]>;
-        macroTests: readonly MacroTest[];
-    },
-): string {
-    const needed = reach(graph.parents, names);
-    const nodes = [...project.nodes.values()].filter((node) => needed.has(node.name));
-    const described = nodes.map((node) => [
-        node.name,
-        fingerprint(inputs.get(node.name) ?? {}),
-        "columns" in node ? node.columns.map((column) => [column.name, column.dataType]) : [],
-        node.kind === "model" ? [node.uniqueKey, node.export?.partitionBy] : [],
-        node.kind === "source" ? [node.freshness?.loadedAtField, node.freshness?.filter] : [],
-    ]);
-    const tests = project.unitTests
-        .filter((test) => names.has(test.model))
-        .map(({ name, model, given, expected, vars }) => ({
-            ...{ name, model, expected, vars },
-            given: given.map(({ input, rows }) => [input, rows]),
-        }));
-    const calls = macroTests.map(({ name, macro, rows, types, vars, at }) => {
-        const args = Object.fromEntries(project.macros.get(macro)?.parameters.map((key) => [key, key]) ?? []);
-        const { text } = compileCall({ ...project, vars: { ...project.vars, ...vars } }, macro, { args, at });
-        return [name, rows, types, text];
-    });
-    return hash(JSON.stringify([described, tests, calls, [...kept].sort()]));
 }
 
 export interface PublishedFacts {
@@ -177,6 +135,7 @@ export function publishedContent(
     return hash(JSON.stringify([facts, made]));
 }
 
-function hash(text: string): string {
+/** SHA-256, in hexadecimal digits. */
+export function hash(text: string): string {
     return createHash("sha256").update(text).digest("hex");
 }

@@ -87,10 +87,9 @@ async function difference(
     const model = project.nodes.get(test.model);
     if (model?.kind !== "model") throw new Error(`${test.model} was not checked`);
     const read = [...readsOf(model, project)];
-    const inlined = new Set([...read.filter(isEphemeral), model].map((node) => node.name));
+    const isInlined = (name: string): boolean => isEphemeral(project.nodes.get(name));
     const inputs = new Set([...read.filter((node) => !isEphemeral(node)), model].map((node) => node.name));
-    const { text = "", increment } = compile(project, graph, inlined).get(model.name) ?? {};
-    const sql = test.isIncremental ? (increment?.text ?? text) : text;
+    const sql = testedSql(project, graph, test);
     try {
         for (const name of inputs) {
             await createEmpty(database, identifier(tableOf(name)), columns.get(name) ?? []);
@@ -98,7 +97,7 @@ async function difference(
         for (const { input, rows, rowsAt, at } of test.given) {
             const name = input === "this" ? model.name : (referenceOf(input) ?? "");
             if (!inputs.has(name)) {
-                const remedy = inlined.has(name) ? ` as a table: it is ephemeral, so give what it reads` : "";
+                const remedy = isInlined(name) ? ` as a table: it is ephemeral, so give what it reads` : "";
                 return { message: `"${model.name}" does not read ${input}${remedy}`, at };
             }
             await fill(database, tableOf(name), { name, columns: columns.get(name) ?? [], rows, at: rowsAt });
@@ -115,6 +114,19 @@ async function difference(
         if (error instanceof SqlError) return { message: error.message, at: test.at };
         throw error;
     }
+}
+
+/** The SQL that a unit test runs: of the model, or of its incremental run, with the ephemeral models that it reads. */
+export function testedSql(
+    project: Project,
+    graph: Graph,
+    { model: name, isIncremental }: Pick<UnitTest, "model" | "isIncremental">,
+): string {
+    const model = project.nodes.get(name);
+    const inlined = model === undefined ? [] : [...readsOf(model, project)].filter(isEphemeral);
+    const names = new Set([name, ...inlined.map((node) => node.name)]);
+    const { text = "", increment } = compile(project, graph, names).get(name) ?? {};
+    return isIncremental ? (increment?.text ?? text) : text;
 }
 
 class FixtureError extends Error {

@@ -77,7 +77,7 @@ test("checks anew what reads a source of other columns, not of other rows, nor w
             "select id, weight from {{source.sea.fish}}{{#incremental}} where id > (select max(id) from {{this}}){{/incremental}}",
         "models/_models.yml":
             "models: [{name: grown, config: {materialized: incremental, incremental_strategy: append, unique_key: id}}]",
-        "snapshots/past.yml":
+        "models/past.yml":
             "snapshots: [{name: past, relation: ref('grown'), config: {strategy: check, unique_key: id, check_cols: all}}]",
     });
     const lake = join(toy.folder, "lake.duckdb");
@@ -97,6 +97,7 @@ test("checks anew what reads a source of other columns, not of other rows, nor w
     await land("select 2 as id, 3.5 as weight");
     assert.is(await verdict(), "Nothing to check anew");
     assert.equal(await toy.rows("select count(*) as n from grown"), [{ n: "2" }]);
+    assert.equal(await toy.rows("select count(*) as n from past"), [{ n: "2" }]);
     await land("select 3 as id, 3.5 as weight, 'cod' as name");
     assert.is(await verdict(), "Checked");
     await land("select 4 as id, 'heavy' as weight");
@@ -107,6 +108,47 @@ test("checks anew what reads a source of other columns, not of other rows, nor w
     assert.match(message, /on_schema_change/, message);
     toy.close();
 });
+
+for (const [what, { sql = "", before, after, message }] of Object.entries({
+    "a contract that is now enforced": {
+        sql: "select 1 as id, 2 as z",
+        before: "models: [{name: m, columns: [{name: id, data_type: integer}]}]",
+        after: "models: [{name: m, config: {contract: {enforced: true}}, columns: [{name: id, data_type: integer}]}]",
+        message: /the contract of "m" has no column "z"/,
+    },
+    "a unit test that is now one of the incremental run": {
+        sql: "select {{#incremental}}1 + {{/incremental}}1 as id",
+        before: "unit_tests: [{name: t, model: m, expect: {rows: [{id: 1}]}}]",
+        after: "unit_tests: [{name: t, model: m, overrides: {macros: {is_incremental: true}}, expect: {rows: [{id: 1}]}}]",
+        message: /unit test "t": the rows differ/,
+    },
+    "what a model is under the vars of its unit test": {
+        before: "unit_tests: [{name: t, model: m, overrides: {vars: {a: 7}}, expect: {rows: [{id: 7}]}}]",
+        sql: "select {{vars.a}} as id",
+        after: "select {{vars.b}} as id",
+        message: /unit test "t": the rows differ/,
+    },
+} as Record<string, { sql?: string; before: string; after: string; message: RegExp }>)) {
+    test(`checks anew ${what}`, async () => {
+        const incremental = "models: [{name: m, config: {materialized: incremental, incremental_strategy: append}}]\n";
+        const isIncremental = sql.includes("incremental");
+        const yaml = (text: string): string => (isIncremental ? `${incremental}${text}` : text);
+        const toy = toyProject({
+            "pipeline.config.ts": 'export default { name: "toy", vars: { a: 1, b: 1 } };',
+            "models/m.sql": sql,
+            "models/_models.yml": yaml(before),
+        });
+        assert.ok((await toy.build()).ok);
+        if (after.startsWith("select")) toy.write("models/m.sql", after);
+        else toy.write("models/_models.yml", yaml(after));
+        const said = await toy.build().then(
+            () => "built",
+            (error: Error) => error.message,
+        );
+        assert.match(said, message);
+        toy.close();
+    });
+}
 
 test("runs what reads a source whose file is another", async () => {
     const toy = toyProject({
