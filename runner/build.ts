@@ -77,9 +77,11 @@ export async function build(command: Command, options: BuildOptions, output: Out
         const selected = await selectFrom(options, { invocation, kinds: kindsOf[command], output });
         return await buildSelected({ ...selected, command, options, output, teller, invocation });
     } catch (error) {
+        const { length } = teller.results;
         // What a check makes of a statement that was interrupted looks like a mistake in the project.
-        const isInterrupted = options.signal?.aborted === true && teller.results.length === 0;
-        throw isInterrupted ? teller.interrupted([], "before anything ran") : teller.failed(error);
+        const isInterrupted = options.signal?.aborted === true && (length === 0 || error instanceof SqlError);
+        const where = length === 0 ? "before anything ran" : `after ${teller.results.at(-1)?.node.name}`;
+        throw isInterrupted ? teller.interrupted(teller.results, where) : teller.failed(error);
     } finally {
         release();
     }
@@ -127,14 +129,24 @@ async function buildSelected(job: Job): Promise<Outcome> {
     try {
         outcome = await buildIn(database, job);
     } catch (error) {
-        recordFailure(job, error);
-        throw error;
+        const told = saidOfFile(error, job);
+        recordFailure(job, told);
+        throw told;
     } finally {
         signal?.removeEventListener("abort", interrupt);
         await leave(database, kept);
     }
     recordResults(job);
     return outcome;
+}
+
+/** What a full disk did to a statement of the builder's own, as a sentence; any other error as it is. */
+function saidOfFile(error: unknown, { project, options }: Job): unknown {
+    const isOfFile = error instanceof SqlError && error.isOfFile && options.sampleRows === undefined;
+    if (!isOfFile || options.explain === true || options.signal?.aborted === true) return error;
+    const file = `${project.target.folder}/work.duckdb`;
+    const message = `${file} can't be written, what people read is as it was: ${error.message}`;
+    return new PipelineError(message, { cause: error });
 }
 
 /** What went wrong first is what is thrown, also where a full disk lets nothing be written of it. */
@@ -171,46 +183,39 @@ async function buildIn(database: Database, job: Job): Promise<Outcome> {
     const freshness = command === "build" ? await freshnessOfSources(database, job) : [];
     const stale = freshness.filter(({ status }) => status.endsWith("error"));
     const refused = new Map(stale.map((result) => [result.source, `${result.source} is not fresh`]));
-    try {
-        if (isSample) await attachScratch(database);
-        else await attachWork(database, project, { write: true, onWait: output.note });
-        await prepareHistory(database);
-        await prepareMemory(database);
-        await rememberChecked(database, content);
-        if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
-        const { runId } = teller.run;
-        const results = await run(database, project, {
-            ...{ graph, compiled, plan, refused, memory, ...teller.run },
-            onResult: (result, position) => teller.result(result, position),
-            stopAfter: (result) => reasonToStop(result, options),
-        });
-        const isInterrupted = (): boolean => options.signal?.aborted === true;
-        const isSound = stale.length === 0 && !results.some((r) => hasFailed(r) || r.status === "skip");
-        const status = isInterrupted() ? "interrupted" : isSound ? "success" : "error";
-        const hasRun = results.some(({ status }) => status !== "reused");
-        if (hasRun) await recordRun(database, project, { run: teller.run, status, results, freshness });
-        const last = `${teller.results.length} of ${results.length}, ${teller.results.at(-1)?.node.name}`;
-        if (status === "interrupted") throw teller.interrupted(results, `at ${last}`);
-        const wantsPublication = command === "build" && isSound && !isSample && options.keepsPublication !== true;
-        const published: Published = wantsPublication
-            ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
-            : { reasons: [] };
-        const { publication, reasons } = published;
-        if (reasons.length > 0) {
-            await recordStatus(database, runId, isInterrupted() ? "interrupted" : "error");
-            if (isInterrupted()) throw teller.interrupted(results, "before it was published");
-        }
-        const isNews = hasRun || publication !== undefined;
-        if (!isSample) await writeCatalog(database, project, { invocation: job.invocation, isNews });
-        const ok = isSound && reasons.length === 0;
-        teller.finish(ok, { results, published }, conclusion(results, published, { command, ...options }));
-        return { ok, results, ...(publication === undefined ? {} : { publication }) };
-    } catch (error) {
-        if (!(error instanceof SqlError)) throw error;
-        const file = `${project.target.folder}/work.duckdb`;
-        const message = `${file} can't be written, what people read is as it was: ${error.message}`;
-        throw new PipelineError(message, { cause: error });
+    if (isSample) await attachScratch(database);
+    else await attachWork(database, project, { write: true, onWait: output.note });
+    await prepareHistory(database);
+    await prepareMemory(database);
+    await rememberChecked(database, content);
+    if (edges !== undefined && traced.size > 0) await recordLineage(database, project, { edges, traced });
+    const { runId } = teller.run;
+    const results = await run(database, project, {
+        ...{ graph, compiled, plan, refused, memory, ...teller.run },
+        onResult: (result, position) => teller.result(result, position),
+        stopAfter: (result) => reasonToStop(result, options),
+    });
+    const isInterrupted = (): boolean => options.signal?.aborted === true;
+    const isSound = stale.length === 0 && !results.some((r) => hasFailed(r) || r.status === "skip");
+    const status = isInterrupted() ? "interrupted" : isSound ? "success" : "error";
+    const hasRun = results.some(({ status }) => status !== "reused");
+    if (hasRun) await recordRun(database, project, { run: teller.run, status, results, freshness });
+    const last = `${teller.results.length} of ${results.length}, ${teller.results.at(-1)?.node.name}`;
+    if (status === "interrupted") throw teller.interrupted(results, `at ${last}`);
+    const wantsPublication = command === "build" && isSound && !isSample && options.keepsPublication !== true;
+    const published: Published = wantsPublication
+        ? await publishNews(database, project, { graph, runId, inputs: plan.inputs })
+        : { reasons: [] };
+    const { publication, reasons } = published;
+    if (reasons.length > 0) {
+        await recordStatus(database, runId, isInterrupted() ? "interrupted" : "error");
+        if (isInterrupted()) throw teller.interrupted(results, "before it was published");
     }
+    const isNews = hasRun || publication !== undefined;
+    if (!isSample) await writeCatalog(database, project, { invocation: job.invocation, isNews });
+    const ok = isSound && reasons.length === 0;
+    teller.finish(ok, { results, published }, conclusion(results, published, { command, ...options }));
+    return { ok, results, ...(publication === undefined ? {} : { publication }) };
 }
 
 /** How fresh the sources are that the selection is made of; what passes is no news. */

@@ -29,29 +29,29 @@ export class SqlError extends Error {
     readonly unknownColumn:
         | { readonly name: string; readonly table?: string | undefined; readonly near: readonly string[] }
         | undefined;
+    /** Whether it is about a file, and not about the statement. */
+    readonly isOfFile: boolean;
 
-    constructor(
-        message: string,
-        {
-            offset,
-            unknownColumn,
-            cause,
-        }: { offset?: number | undefined; unknownColumn?: SqlError["unknownColumn"]; cause?: unknown },
-    ) {
+    constructor(message: string, { offset, unknownColumn, isOfFile = false, cause }: SqlErrorFacts) {
         super(message, { cause });
         this.offset = offset;
         this.unknownColumn = unknownColumn;
+        this.isOfFile = isOfFile;
     }
 
     /** The same error as one of the text that begins `prefix` code units later. */
     after(prefix: number): SqlError {
-        const { message, offset, unknownColumn, cause } = this;
-        return new SqlError(message, {
-            offset: offset === undefined ? undefined : Math.max(0, offset - prefix),
-            unknownColumn,
-            cause,
-        });
+        const { message, offset } = this;
+        const moved = offset === undefined ? undefined : Math.max(0, offset - prefix);
+        return new SqlError(message, { ...this, offset: moved, cause: this.cause });
     }
+}
+
+interface SqlErrorFacts {
+    readonly offset?: number | undefined;
+    readonly unknownColumn?: SqlError["unknownColumn"];
+    readonly isOfFile?: boolean;
+    readonly cause?: unknown;
 }
 
 /** The one place that speaks to DuckDB: an in-memory instance to which files are attached, and a connection. */
@@ -60,6 +60,8 @@ export class Database {
     private readonly connection: DuckDBConnection;
 
     private readonly isFirst: boolean;
+    private readonly besides: Database[] = [];
+    private isClosed = false;
 
     private constructor(instance: DuckDBInstance, connection: DuckDBConnection, { isFirst }: { isFirst: boolean }) {
         this.instance = instance;
@@ -80,7 +82,9 @@ export class Database {
 
     /** Another connection to the same instance, which must be closed before this one. What was set with `set` or `use` is its own. */
     async beside(): Promise<Database> {
-        return new Database(this.instance, await this.instance.connect(), { isFirst: false });
+        const beside = new Database(this.instance, await this.instance.connect(), { isFirst: false });
+        this.besides.push(beside);
+        return beside;
     }
 
     /** Runs one statement for its effect. @throws SqlError */
@@ -177,12 +181,13 @@ export class Database {
         }
     }
 
-    /** Stops the statement that is running; it is rejected. */
+    /** Stops the statement that is running, here and on the connections beside; it is rejected. */
     interrupt(): void {
-        this.connection.interrupt();
+        for (const each of [this, ...this.besides]) if (!each.isClosed) each.connection.interrupt();
     }
 
     close(): void {
+        this.isClosed = true;
         this.connection.closeSync();
         if (this.isFirst) this.instance.closeSync();
     }
@@ -201,10 +206,14 @@ interface JsonError {
 function toSqlError(error: unknown, sql: string): SqlError {
     const text = error instanceof Error ? error.message : String(error);
     const json = parseJson(text.slice(Math.max(0, text.indexOf("{"))));
-    if (json?.exception_message === undefined) return new SqlError(text, { cause: error });
+    // What fails as it commits is told without JSON.
+    if (json?.exception_message === undefined)
+        return new SqlError(text, { isOfFile: /^(IO|FATAL|TransactionContext) Error\b/.test(text), cause: error });
     const offset = json.position === undefined ? undefined : toUtf16(sql, Number(json.position));
     const unknownColumn = unknownColumnOf(json);
-    return new SqlError(unknownEntry(json) ?? wording(json.exception_message), { offset, unknownColumn, cause: error });
+    const isOfFile = ["IO", "FATAL"].includes(json.exception_type ?? "");
+    const message = unknownEntry(json) ?? wording(json.exception_message);
+    return new SqlError(message, { offset, unknownColumn, isOfFile, cause: error });
 }
 
 function unknownColumnOf({

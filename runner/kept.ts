@@ -99,6 +99,8 @@ async function restoreHistory(
                     await database.run(`create table main.${table} as from shelfmark_published.main.${table}`);
                 }
             });
+            // Before that, it would be a first run that begins the history anew.
+            await database.run("checkpoint");
         } finally {
             await database.run("use memory");
             await database.run(`detach ${workCatalog}`);

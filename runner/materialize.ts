@@ -27,12 +27,6 @@ export interface Materialized {
 }
 
 /**
- * A table of so many rows, or that took so many seconds, is followed by a checkpoint, before which a kill would lose it.
- * What is smaller waits for the one at the end of the run.
- */
-const checkpointed = { rows: 10_000, seconds: 1 };
-
-/**
  * The SQL that makes a model: what goes on from a table has the SQL of incremental runs. Into one that is empty goes all,
  * because `where id > (select max(id) from {{this}})` takes nothing while there is nothing.
  */
@@ -56,46 +50,39 @@ export async function materialize(
     options: MaterializeOptions,
 ): Promise<Materialized> {
     const { kept } = options;
-    const started = performance.now();
-    const isView = node.kind === "model" && node.materialized === "view";
-    const goesOn = node.kind === "model" && kept !== undefined;
-    const newRows = goesOn ? await goOn(database, node, { ...options, kept }) : undefined;
-    if (!goesOn) await makeAnew(database, node, { ...options, isView });
-    if (isView) return {};
-    const rows = Number(await database.value(`select count(*) from main.${identifier(node.name)}`));
-    // Without checkpoints, replaced tables make the file grow without bound (57 to 512 MB in 9 rebuilds); after each of
-    // 300 small ones they took half of the time.
-    const seconds = (performance.now() - started) / 1000;
-    if (rows >= checkpointed.rows || seconds >= checkpointed.seconds) await database.run("checkpoint");
-    return { rows, ...(newRows === undefined ? {} : { newRows }) };
+    if (node.kind === "model" && kept !== undefined) return goOn(database, node, { ...options, kept });
+    return makeAnew(database, node, options);
 }
 
 async function makeAnew(
     database: Database,
     node: Model | Seed,
-    { project, sql, now, remember, isView }: MaterializeOptions & { isView: boolean },
-): Promise<void> {
-    const kind = isView ? "view" : "table";
+    { project, sql, now, remember }: MaterializeOptions,
+): Promise<Materialized> {
+    const kind = node.kind === "model" && node.materialized === "view" ? "view" : "table";
     const name = `main.${identifier(node.name)}`;
     const isSnapshot = node.kind === "model" && node.snapshot !== undefined;
     const { before, after } = isSnapshot ? snapshotRows(node, now) : { before: "", after: "" };
     const query = node.kind === "seed" ? `select * from ${readSeed(project, node)}` : (sql?.text ?? "");
+    let rows = 0;
     await database.transaction(async () => {
         await dropOtherKind(database, node.name, kind);
         await runAround(database, { before: `create or replace ${kind} ${name} as\n${before}`, sql: query, after });
         if (isSnapshot) await rejectUntoldRows(database, node, name);
+        if (kind === "table") rows = await rowsOf(database, name);
         await remember();
     });
+    return kind === "table" ? { rows } : {};
 }
 
 const increment = "temp.main.shelfmark_increment";
 
-/** Takes what the model's SQL gives into the table that stands. Returns how many rows that were. */
+/** Takes what the model's SQL gives into the table that stands. */
 async function goOn(
     database: Database,
     model: Model,
     { sql, kept, now, remember }: MaterializeOptions & { kept: readonly Column[] },
-): Promise<number> {
+): Promise<Materialized> {
     const relation = relationOf(model);
     const window = model.incremental?.window;
     const start = window === undefined ? null : await database.value(windowStart(model));
@@ -110,7 +97,7 @@ async function goOn(
         model.snapshot === undefined
             ? { before: "select * from (\n", after: `\n) as made where ${isInWindow}` }
             : snapshotRows(model, now);
-    let newRows = 0;
+    let [rows, newRows] = [0, 0];
     await database.run("drop table if exists temp.main.shelfmark_increment");
     try {
         await database.transaction(async () => {
@@ -126,11 +113,12 @@ async function goOn(
                 if (window !== undefined) await database.run(`delete from ${relation} where ${isReplaced}`);
                 await alterTable(database, relation, change);
                 await takeIn(database, model, { relation, increment, filled: change.filled });
-                newRows = Number(await database.value(`select count(*) from ${increment}`));
+                newRows = await rowsOf(database, increment);
             } else {
                 await rejectUntoldRows(database, model, increment);
                 newRows = await takeSnapshot(database, model, { relation, increment, kept, made, now });
             }
+            rows = await rowsOf(database, relation);
             await remember();
         });
     } finally {
@@ -138,7 +126,11 @@ async function goOn(
             await database.run(`drop table if exists temp.main.shelfmark_${table}`);
         }
     }
-    return newRows;
+    return { rows, newRows };
+}
+
+async function rowsOf(database: Database, relation: string): Promise<number> {
+    return Number(await database.value(`select count(*) from ${relation}`));
 }
 
 /** Runs an author's SQL with text around it; where it is wrong is told as a place in the SQL. */

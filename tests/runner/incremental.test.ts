@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { Database } from "../../runner/duckdb.ts";
 import { fc } from "../random.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "./toy.ts";
@@ -577,5 +578,32 @@ for (const [strategy, sql, config] of [
         );
     });
 }
+
+test("appends no row twice when Ctrl-C stops the checkpoint after it", async () => {
+    const toy = eventProject("select id, day, v from {{source.shop.events}}", "incremental_strategy: append");
+    const landed = Array.from({ length: 10_000 }, (_, i): Event => [i, 0, 1]);
+    await land(toy, landed);
+    assert.ok((await toy.build()).ok, toy.said());
+    await land(toy, [...landed, [10_000, 1, 1]]);
+    const interruption = new AbortController();
+    const { run } = Database.prototype;
+    // The first checkpoint is that after the table.
+    Database.prototype.run = function (sql) {
+        if (sql === "checkpoint") {
+            Database.prototype.run = run;
+            interruption.abort();
+            return run.call(this, "this is no SQL");
+        }
+        return run.call(this, sql);
+    };
+    const message = await toy.build({ signal: interruption.signal }).then(
+        () => "built",
+        (error: Error) => error.message,
+    );
+    assert.match(message, /^interrupted after m\. What people read is as it was$/);
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await toy.rows("select count(*) as n from m"), [{ n: "20001" }]);
+    toy.close();
+});
 
 test.run();
