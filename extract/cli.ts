@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
-import { takeLock } from "../common/lock.ts";
+import { processText, takeLock } from "../common/lock.ts";
 import { Client } from "./client.ts";
 import { findLanding, findSubjects, loadSettings } from "./config.ts";
 import { extractDump } from "./dumps/extract-dump.ts";
@@ -115,7 +115,7 @@ async function status({ projectDir, target, json }: v.InferOutput<typeof statusS
 async function pruneLanding(options: v.InferOutput<typeof pruneSchema>): Promise<number> {
     const { keep, dryRun, projectDir, target } = options;
     const landing = await findLanding(projectDir, target);
-    const unlock = takeLock(`${landing}.extract.lock`, `extract prune --keep ${keep}`);
+    const unlock = lockOf(landing, `extract prune --keep ${keep}`);
     try {
         const say = (line: string): void => console.error(`extract prune: ${line}`);
         const { runs, pages, bytes } = await prune(landing, { keep, dryRun, say, signal: interruption.signal });
@@ -152,7 +152,7 @@ async function fromDump(given: Omit<Options, "dump"> & { works: string; authors:
     const progress = new Progress(process.stderr);
     // Beside all works, only those subjects count on their own that are named.
     const subjects = keysOf(subject ?? (all ? [] : await findSubjects(projectDir)), progress);
-    const unlock = takeLock(`${landing}.extract.lock`, `extract --dump ${given.works}`);
+    const unlock = lockOf(landing, `extract --dump ${given.works}`);
     try {
         const { signal } = interruption;
         const done = await extractDump(given, { landing, subjects, all, force, progress, signal });
@@ -177,7 +177,7 @@ async function fromService({ projectDir, maxWorks, pace, ...given }: Options): P
     }
     const progress = new Progress(process.stderr);
     const keys = keysOf(subjects, progress);
-    const unlock = takeLock(`${landing}.extract.lock`, `extract ${keys.join(" ")}`);
+    const unlock = lockOf(landing, `extract ${keys.join(" ")}`);
     try {
         const { signal } = interruption;
         const client = new Client({
@@ -193,6 +193,15 @@ async function fromService({ projectDir, maxWorks, pace, ...given }: Options): P
     } finally {
         unlock();
     }
+}
+
+/** The lock of a landing file. Who has lost it ends at once, as if it were killed: that loses nothing that another has not. */
+function lockOf(landing: string, command: string): () => void {
+    return takeLock(`${landing}.extract.lock`, command, (other) => {
+        const who = other === undefined ? "" : ` ("${other.command}", ${processText(other)})`;
+        console.error(`this process was stopped for more than a minute, and another has gone on${who}: it ends here`);
+        process.exit(1);
+    });
 }
 
 /** The keys of subjects as they were typed, each once. */

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import * as v from "valibot";
 import { PipelineError } from "../common/errors.ts";
-import { type LockHolder, livingHolder } from "../common/lock.ts";
+import { type LockHolder, livingHolder, processText } from "../common/lock.ts";
 import { LandingHeld, read, readLanding } from "./landing.ts";
 import { count } from "./progress.ts";
 import { glanceAt, type SpoolGlance, waitingSpools } from "./spool.ts";
@@ -140,7 +140,7 @@ export function describeStatus({ landing, bytes, runs, heldBy, holder, running, 
     const lines: string[] = [];
     if (holder !== undefined) {
         const doing = running === undefined ? [] : standing(running);
-        lines.push(`under way: ${holder.command}`, `    process ${holder.pid}, since ${time(holder.startedAt)} UTC`);
+        lines.push(`under way: ${holder.command}`, `    ${processText(holder)}, since ${time(holder.startedAt)} UTC`);
         lines.push(...doing, "");
     }
     for (const spool of waiting) lines.push("waits to be loaded by the next extraction:", ...standing(spool), "");

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
-import { fileHolder, livingHolder } from "../common/lock.ts";
+import { fileHolder, isThisProcess, livingHolder, processText } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
 import type { Project } from "./nodes.ts";
@@ -143,8 +143,8 @@ export async function attachWork(
         throw new PipelineError(`${file} does not exist: nothing has been built for target "${project.target.name}"`);
     }
     const holder = livingHolder(lock);
-    if (!write && holder !== undefined && holder.pid !== process.pid)
-        options.onWait?.(`"${holder.command}" is running (process ${holder.pid})`);
+    if (!write && holder !== undefined && !isThisProcess(holder))
+        options.onWait?.(`"${holder.command}" is running (${processText(holder)})`);
     const mode = write ? unlogged : "read_only";
     const file = `${project.target.folder}/work.duckdb`;
     await attach(database, `${literal(work)} as ${workCatalog} (${mode})`, { ...options, file });

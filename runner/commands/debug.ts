@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../common/errors.ts";
-import { livingHolder } from "../../common/lock.ts";
+import { livingHolder, processText } from "../../common/lock.ts";
 import { loadProject, type Output, type ProjectOptions } from "../load.ts";
 import { attachWork, openSources, placesOf } from "../open.ts";
 import { currentPublication } from "../publish.ts";
@@ -30,7 +30,7 @@ export async function debug(options: ProjectOptions, { out }: Output): Promise<b
         line("published", published ?? "nothing yet");
         const holder = livingHolder(places.lock);
         if (holder !== undefined)
-            line("running", `"${holder.command}", process ${holder.pid}, since ${holder.startedAt}`);
+            line("running", `"${holder.command}", ${processText(holder)}, since ${holder.startedAt}`);
         const database = await openSources(project, { patience: 0 });
         try {
             line("duckdb", String(await database.value("select version()")));

@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type FSWatcher, watch as watchFiles } from "chokidar";
 import { messageOf, PipelineError } from "../../common/errors.ts";
-import { livingHolder } from "../../common/lock.ts";
+import { livingHolder, processText } from "../../common/lock.ts";
 import { type BuildOptions, build, type Outcome } from "../build.ts";
 import { Checker } from "../check.ts";
 import { configFile, loadConfig, type StrictTarget, targetOf } from "../config.ts";
@@ -222,7 +222,7 @@ class Builder {
         for (let isTold = false; ; isTold = true) {
             const holder = livingHolder(lock);
             if (holder === undefined) break;
-            if (!isTold) this.output.note(`"${holder.command}" is running (process ${holder.pid}); waiting for it`);
+            if (!isTold) this.output.note(`"${holder.command}" is running (${processText(holder)}); waiting for it`);
             await sleep(200, undefined, { signal });
         }
         const facts = JSON.stringify(target);

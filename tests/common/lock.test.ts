@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import * as assert from "uvu/assert";
-import { fileHolder, livingHolder, readHolder, takeLock } from "../../common/lock.ts";
+import { fileHolder, type LockHolder, livingHolder, readHolder, takeLock } from "../../common/lock.ts";
 import { suite } from "../suite.ts";
 
 const test = suite("lock");
@@ -88,18 +88,42 @@ test("is held by another container or machine for as long as it gives signs of l
     const release = takeLock(path, "test");
     assert.is(livingHolder(path)?.command, "test");
     // Who was away for too long does not give back what is another's by now.
+    rmSync(path);
     writeFileSync(path, JSON.stringify(far));
     release();
     assert.equal(readHolder(path), far);
 });
 
-test("is touched by its holder, for those who can't ask whether it lives", async () => {
-    const path = join(folder, "h.lock");
+test("is touched by its holder, for those who can't ask whether it lives, and who has lost it is told", async () => {
+    const [path, taken] = [join(folder, "h.lock"), join(folder, "i.lock")];
     const release = takeLock(path, "build");
     utimesSync(path, new Date(0), new Date(0));
-    while (statSync(path).mtimeMs === 0) await wait(100);
+    const lost: (LockHolder | undefined)[] = [];
+    const releaseTaken = takeLock(taken, "build", (holder) => lost.push(holder));
+    const other = { pid: 7, command: "extract", startedAt: "2026-01-01T00:00:00Z", home: "far" };
+    rmSync(taken);
+    writeFileSync(taken, JSON.stringify(other));
+    while (statSync(path).mtimeMs === 0 || lost.length === 0) await wait(100);
     assert.ok(Date.now() - statSync(path).mtimeMs < 60_000);
+    assert.is(readHolder(path)?.command, "build");
+    assert.equal(lost, [other]);
     release();
+    releaseTaken();
+    assert.not(existsSync(path));
+    assert.ok(existsSync(taken));
+});
+
+test("goes by the clock of the disk, where that of the machine is another", () => {
+    const path = join(folder, "j.lock");
+    const far = { pid: 7, command: "extract", startedAt: "2026-01-01T00:00:00Z", home: "far" };
+    writeFileSync(path, JSON.stringify(far));
+    const { now } = Date;
+    Date.now = () => now() + 600_000;
+    try {
+        assert.throws(() => takeLock(path, "test"), /"extract" is already running/);
+    } finally {
+        Date.now = now;
+    }
 });
 
 test("is held by a living process that did not say when it was born", () => {
