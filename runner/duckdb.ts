@@ -60,7 +60,7 @@ export class Database {
     private readonly connection: DuckDBConnection;
 
     private readonly isFirst: boolean;
-    private readonly besides: Database[] = [];
+    private besides: readonly Database[] = [];
     private isClosed = false;
 
     private constructor(instance: DuckDBInstance, connection: DuckDBConnection, { isFirst }: { isFirst: boolean }) {
@@ -83,7 +83,7 @@ export class Database {
     /** Another connection to the same instance, which must be closed before this one. What was set with `set` or `use` is its own. */
     async beside(): Promise<Database> {
         const beside = new Database(this.instance, await this.instance.connect(), { isFirst: false });
-        this.besides.push(beside);
+        this.besides = [...this.besides.filter((each) => !each.isClosed), beside];
         return beside;
     }
 
