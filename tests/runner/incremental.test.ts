@@ -581,16 +581,18 @@ for (const [strategy, sql, config] of [
 
 test("appends no row twice when Ctrl-C stops the checkpoint after it", async () => {
     const toy = eventProject("select id, day, v from {{source.shop.events}}", "incremental_strategy: append");
-    const landed = Array.from({ length: 10_000 }, (_, i): Event => [i, 0, 1]);
-    await land(toy, landed);
+    await land(toy, [[1, 0, 1]]);
     assert.ok((await toy.build()).ok, toy.said());
-    await land(toy, [...landed, [10_000, 1, 1]]);
+    await land(toy, [[2, 1, 1]]);
     const interruption = new AbortController();
     const { run } = Database.prototype;
-    // The first checkpoint is that after the table.
+    const { now } = performance;
+    // Each node takes more than a second, after which a checkpoint follows.
+    performance.now = () => now.call(performance) * 10_000;
     Database.prototype.run = function (sql) {
         if (sql === "checkpoint") {
             Database.prototype.run = run;
+            performance.now = now;
             interruption.abort();
             return run.call(this, "this is no SQL");
         }
@@ -602,7 +604,7 @@ test("appends no row twice when Ctrl-C stops the checkpoint after it", async () 
     );
     assert.match(message, /^interrupted after m\. What people read is as it was$/);
     assert.ok((await toy.build()).ok, toy.said());
-    assert.equal(await toy.rows("select count(*) as n from m"), [{ n: "20001" }]);
+    assert.equal(await toy.rows("select count(*) as n from m"), [{ n: "2" }]);
     toy.close();
 });
 
