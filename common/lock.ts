@@ -173,14 +173,15 @@ function discardStale(path: string, now: number): void {
             if (systemCode(error) !== "EEXIST") throw error;
         }
     }
-    rmSync(aside, { force: true });
+    rmSync(aside, { force: true, recursive: true });
 }
 
 function isAlive(holder: LockHolder, path: string, now: number): boolean {
     const { pid, birth } = holder;
     if (!isFromHere(holder)) {
         const touched = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-        return now - touched < beat.dead;
+        // A time far ahead is of a clock that was wrong.
+        return Math.abs(now - touched) < beat.dead;
     }
     try {
         process.kill(pid, 0);

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
 import { processText, takeLock } from "../common/lock.ts";
+import { surviveClosedPipes } from "../common/pipes.ts";
 import { Client } from "./client.ts";
 import { findLanding, findSubjects, loadSettings } from "./config.ts";
 import { extractDump } from "./dumps/extract-dump.ts";
@@ -37,7 +38,10 @@ type Options = v.InferOutput<typeof optionsSchema>;
 const pruneSchema = v.object({ ...placeSchema.entries, keep: v.number(), dryRun: v.optional(v.boolean(), false) });
 const statusSchema = v.object({ ...placeSchema.entries, json: v.optional(v.boolean(), false) });
 
+surviveClosedPipes();
+
 const program = new Command("extract")
+    .exitOverride()
     .description("Lands all works of Open Library subjects, and the documents of their authors, in the landing file.")
     .option("--subject <key>", "a subject, repeatable; otherwise those of pipeline.config.ts", collect)
     .option("--max-works <n>", "stop after so many works of each subject", wholeNumber)
@@ -78,7 +82,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     // Once: the second one ends the process at once, and the next extraction loads what it fetched.
     process.once(signal, () => interruption.abort(new PipelineError("interrupted", { exitCode: 2 })));
 }
-await program.parseAsync();
+try {
+    await program.parseAsync();
+} catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+}
 
 /** The options of every command below the extraction itself. */
 function withPlace(command: Command): Command {
@@ -134,16 +143,20 @@ async function pruneLanding(options: v.InferOutput<typeof pruneSchema>): Promise
 /** Extracts the subjects and returns the exit code. */
 function main(options: Options): Promise<number> {
     const { dump, authors, ...others } = options;
-    if (dump !== undefined) {
-        if (authors === undefined) throw new PipelineError("--dump needs the authors of that dump: give --authors too");
-        return fromDump({ ...others, works: dump, authors });
-    }
-    const [stray] = (["authors", "editions", "ratings", "readingLog", "all", "force"] as const).filter(
+    const ofDump = ["authors", "editions", "ratings", "readingLog", "all", "force"] as const;
+    const ofService = ["maxWorks", "baseUrl", "authorsMaxAge"] as const;
+    const stray = (dump === undefined ? ofDump : ofService).find(
         (name) => options[name] !== undefined && options[name] !== false,
     );
-    if (stray === undefined) return fromService(options);
-    const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new PipelineError(`--${flag} is about a dump: give its works too, with --dump`);
+    if (stray !== undefined) {
+        const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+        const what =
+            dump === undefined ? "a dump: give its works too, with --dump" : "the service, and not about a dump";
+        throw new PipelineError(`--${flag} is about ${what}`, { exitCode: 2 });
+    }
+    if (dump === undefined) return fromService(options);
+    if (authors !== undefined) return fromDump({ ...others, works: dump, authors });
+    throw new PipelineError("--dump needs the authors of that dump: give --authors too", { exitCode: 2 });
 }
 
 async function fromDump(given: Omit<Options, "dump"> & { works: string; authors: string }): Promise<number> {
@@ -173,7 +186,8 @@ async function fromService({ projectDir, maxWorks, pace, ...given }: Options): P
     });
     const host = new URL(baseUrl).hostname;
     if (/(^|\.)openlibrary\.org$/.test(host) && (pace === "off" || pace > politePace)) {
-        throw new PipelineError(`--pace ${pace} is too fast for ${host}, which allows ${politePace} requests a second`);
+        const text = `--pace ${pace} is too fast for ${host}, which allows ${politePace} requests a second`;
+        throw new PipelineError(text, { exitCode: 2 });
     }
     const progress = new Progress(process.stderr);
     const keys = keysOf(subjects, progress);
@@ -235,13 +249,16 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 }
 
 function wholeNumber(value: string): number {
-    if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError("expected a whole number above 0");
-    return Number(value);
+    const number = Number(value);
+    if (/^[1-9]\d*$/.test(value) && Number.isSafeInteger(number)) return number;
+    throw new InvalidArgumentError("expected a whole number above 0");
 }
 
 function days(value: string): number {
-    if (!/^\d+(\.\d+)?$/.test(value)) throw new InvalidArgumentError("expected a number of days, 0 or more");
-    return Number(value);
+    const isNumber = /^\d+(\.\d+)?$/.test(value);
+    // A hundred years: before that there is nothing, and times far enough back are none.
+    if (isNumber && Number(value) <= 36_525) return Number(value);
+    throw new InvalidArgumentError("expected a number of days, from 0 to 36525");
 }
 
 function pace(value: string): number | "off" {

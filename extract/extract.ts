@@ -113,7 +113,7 @@ async function openRun(subjects: readonly string[], options: ExtractOptions): Pr
         return before;
     }
     const startedAt = new Date().toISOString();
-    const name = `${startedAt.replace(/[-:]|\.\d+/g, "")}-${(subjects[0] ?? "").slice(0, 60)}`;
+    const name = `${startedAt.replace(/[-:]|\.\d+/g, "")}-${[...(subjects[0] ?? "")].slice(0, 60).join("")}`;
     let runId = name;
     for (let n = 2; await hasRun(landing, runId, waitingOptions(options)); n++) runId = `${name}-${n}`;
     return new Run({ run_id: runId, ...same, started_at: startedAt }, { subjects });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
@@ -80,10 +80,26 @@ export async function withLanding<T>(
     // To read one body DuckDB unpacks the 2,048 around it, and fails where they don't fit.
     return withInstance(readOnly ? spill : { ...spill, memory_limit: "1GB" }, async (connection) => {
         await attach(connection, landing, readOnly, options);
-        const result = await use(connection);
-        await connection.run("detach landing");
+        const result = await use(connection).catch((error: unknown) => {
+            const fault = readOnly && !(error instanceof PipelineError) ? systemFault(error) : undefined;
+            if (fault === undefined) throw error;
+            const remedy = "If it is damaged, move it away: the next extraction begins a new one.";
+            throw new PipelineError(`${landing} can't be read: ${fault}. ${remedy}`, { cause: error });
+        });
+        await detach(connection, landing, options);
         return result;
     });
+}
+
+/** Lets go of the landing file. Where it has no room for what was committed, that stands in its log, and is taken up later. */
+export async function detach(connection: DuckDBConnection, landing: string, { say }: LandingOptions): Promise<void> {
+    try {
+        await connection.run("detach landing");
+    } catch (error) {
+        const fault = systemFault(error);
+        if (fault === undefined) throw error;
+        say(`${landing} takes up what has landed when it is opened next: ${fault}`);
+    }
 }
 
 /** Runs `work` in a transaction, which is undone when it throws. @throws what it throws, or why it can't be committed */
@@ -133,6 +149,7 @@ export async function attach(
     // Who was interrupted does not wait: what was fetched is safe in its spool.
     const until = Date.now() + (signal?.aborted ? 0 : patience);
     const how = readOnly ? "read_only" : landingFormat;
+    if (!readOnly && !existsSync(landing)) await create(connection, landing);
     for (let told = false; ; told = true) {
         try {
             await connection.run(`attach ${literal(landing)} as ${as} (${how})`);
@@ -147,5 +164,27 @@ export async function attach(
         }
         await wait(500);
         signal?.throwIfAborted();
+    }
+}
+
+/** Where a landing file is written that is to take a place when it is whole. */
+export function freshFile(landing: string): string {
+    return `${landing}.new`;
+}
+
+/** Removes what who was killed, or failed, has left of such a file. */
+export function discardFresh(landing: string): void {
+    for (const path of [freshFile(landing), `${freshFile(landing)}.wal`]) rmSync(path, { force: true });
+}
+
+/** DuckDB can't open a file of which a kill or a full disk has cut the first bytes: one that is there has all of them. */
+async function create(connection: DuckDBConnection, landing: string): Promise<void> {
+    discardFresh(landing);
+    try {
+        await connection.run(`attach ${literal(freshFile(landing))} as fresh (${landingFormat})`);
+        await connection.run("detach fresh");
+        renameSync(freshFile(landing), landing);
+    } finally {
+        discardFresh(landing);
     }
 }

@@ -1,9 +1,22 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+    chmodSync,
+    chownSync,
+    closeSync,
+    existsSync,
+    fsyncSync,
+    openSync,
+    realpathSync,
+    renameSync,
+    type Stats,
+    statSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { messageOf, PipelineError } from "../common/errors.ts";
+import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import {
     attach,
+    discardFresh,
+    freshFile,
     inTransaction,
     type LandingOptions,
     landingFormat,
@@ -105,14 +118,16 @@ const nothing = { pages: 0, docs: 0, all_docs: 0 };
  * extraction may go on with them, that is, when they are newer than the runs that stay. The caller holds the extraction lock.
  * @throws PipelineError when the new file can't be written; then the old one is as it was.
  */
-export async function prune(landing: string, options: PruneOptions): Promise<Pruned> {
+export async function prune(path: string, options: PruneOptions): Promise<Pruned> {
     const { keep, dryRun = false, signal } = options;
-    const fresh = `${landing}.new`;
-    if (!existsSync(landing)) throw new PipelineError(`there is no landing file ${landing} to prune`);
-    discard(fresh);
-    if (!dryRun) await loadSpools(landing, options);
+    if (!existsSync(path)) throw new PipelineError(`there is no landing file ${path} to prune`);
+    // A link goes on pointing to where the file is.
+    const landing = realpathSync(path);
+    const fresh = freshFile(landing);
+    discardFresh(landing);
+    if (!dryRun) await loadSpools(path, options);
     // DuckDB unpacks 2,048 bodies to copy one of them: on more threads, or to keep their order, it does so several times.
-    const settings = { threads: "1", preserve_insertion_order: "false", temp_directory: spoolFolder(landing) };
+    const settings = { threads: "1", preserve_insertion_order: "false", temp_directory: spoolFolder(path) };
     return withInstance(settings, async (connection) => {
         const interrupt = (): void => connection.interrupt();
         signal?.addEventListener("abort", interrupt);
@@ -155,6 +170,7 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
             await connection.run("detach landing");
             sync(fresh);
             const after = statSync(fresh).size;
+            beAs(statSync(landing), fresh);
             // While "old" is attached nobody writes to it.
             renameSync(fresh, landing);
             sync(dirname(landing));
@@ -167,12 +183,17 @@ export async function prune(landing: string, options: PruneOptions): Promise<Pru
         } finally {
             signal?.removeEventListener("abort", interrupt);
         }
-    }).finally(() => discard(fresh));
+    }).finally(() => discardFresh(landing));
 }
 
-/** Removes what a prune that was killed or failed has left. */
-function discard(fresh: string): void {
-    for (const path of [fresh, `${fresh}.wal`]) rmSync(path, { force: true });
+/** Gives a file the owner and the permissions of another; only root may give it to somebody else. */
+function beAs({ mode, uid, gid }: Stats, path: string): void {
+    try {
+        chownSync(path, uid, gid);
+    } catch (error) {
+        if (systemCode(error) !== "EPERM") throw error;
+    }
+    chmodSync(path, mode);
 }
 
 function sync(path: string): void {

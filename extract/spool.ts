@@ -6,68 +6,72 @@ import {
     fdatasyncSync,
     fstatSync,
     fsyncSync,
+    ftruncateSync,
     mkdirSync,
     openSync,
     readdirSync,
     readSync,
+    statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
-import { PipelineError, systemCode } from "../common/errors.ts";
+import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
+
+const number = v.pipe(v.number(), v.safeInteger());
 
 // The rows are those of the landing's tables, column for column.
 const runRow = v.strictObject({
     run_id: v.string(),
     base_url: v.string(),
-    max_works: v.nullable(v.number()),
+    max_works: v.nullable(number),
     started_at: v.string(),
 });
 const subjectRow = v.strictObject({
     subject: v.string(),
     status: v.picklist(["complete", "partial", "failed"]),
     message: v.nullable(v.string()),
-    num_found: v.nullable(v.number()),
-    works_landed: v.number(),
+    num_found: v.nullable(number),
+    works_landed: number,
 });
 const searchPageRow = v.strictObject({
     run_id: v.string(),
-    page_number: v.number(),
+    page_number: number,
     subject: v.string(),
     url: v.string(),
     parameters: v.string(),
-    http_status: v.number(),
+    http_status: number,
     fetched_at: v.string(),
-    num_found: v.number(),
-    docs: v.number(),
+    num_found: number,
+    docs: number,
     body_sha256: v.string(),
     body: v.string(),
 });
 const authorPageRow = v.strictObject({
     run_id: v.string(),
-    page_number: v.number(),
+    page_number: number,
     route: v.picklist(["get_many", "author"]),
     url: v.string(),
     parameters: v.string(),
-    http_status: v.number(),
+    http_status: number,
     fetched_at: v.string(),
-    documents: v.number(),
+    documents: number,
     body_sha256: v.string(),
     body: v.string(),
 });
 const reusedPage = v.strictObject({
     page_run_id: v.string(),
-    page_number: v.number(),
+    page_number: number,
     author_keys: v.array(v.string()),
 });
-const misfits = v.array(v.strictObject({ position: v.number(), reason: v.string(), body: v.string() }));
+const misfits = v.array(v.strictObject({ position: number, reason: v.string(), body: v.string() }));
 const totals = v.strictObject({
-    works_landed: v.number(),
-    authors_wanted: v.number(),
-    authors_landed: v.number(),
-    authors_reused: v.number(),
-    pages_landed: v.number(),
-    rows_quarantined: v.number(),
-    requests: v.number(),
+    works_landed: number,
+    authors_wanted: number,
+    authors_landed: number,
+    authors_reused: number,
+    pages_landed: number,
+    rows_quarantined: number,
+    requests: number,
 });
 const end = v.strictObject({
     status: v.picklist(["complete", "partial", "failed"]),
@@ -165,6 +169,8 @@ function textAt(file: number, position: number): string {
 export class Spool {
     readonly path: string;
     readonly #file: number;
+    /** Why nothing more can go in. */
+    #broken: PipelineError | undefined;
 
     constructor(landing: string, runId: string) {
         this.path = join(spoolFolder(landing), `${runId}.ndjson`);
@@ -176,9 +182,21 @@ export class Spool {
         closeSync(folder);
     }
 
+    /** @throws PipelineError when the disk is full, or the file is no longer this run's; from then on, always. */
     append(entry: SpoolRecord): void {
-        appendFileSync(this.#file, `${JSON.stringify(entry)}\n`);
-        fdatasyncSync(this.#file);
+        if (this.#broken !== undefined) throw this.#broken;
+        const { size, ino } = fstatSync(this.#file);
+        try {
+            if (statSync(this.path, { throwIfNoEntry: false })?.ino !== ino) throw new Error("another took it away");
+            appendFileSync(this.#file, `${JSON.stringify(entry)}\n`);
+            fdatasyncSync(this.#file);
+        } catch (error) {
+            const text = `${this.path} can't be written: ${messageOf(error)}. Run again to go on from what is in it.`;
+            this.#broken = new PipelineError(text, { cause: error });
+            // Behind half a line nothing would be read: who reads it would take it for another's file.
+            ftruncateSync(this.#file, size);
+            throw this.#broken;
+        }
     }
 
     close(): void {

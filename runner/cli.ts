@@ -1,7 +1,8 @@
 import { relative, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
-import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
+import { messageOf, PipelineError } from "../common/errors.ts";
+import { surviveClosedPipes } from "../common/pipes.ts";
 import { newInvocation } from "./artifacts/invocation.ts";
 import { writeCompiled, writeManifest } from "./artifacts/write.ts";
 import { type Command as BuildCommand, type BuildOptions, build } from "./build.ts";
@@ -25,15 +26,7 @@ interface SharedFlags {
     readonly indirectSelection?: IndirectSelection;
 }
 
-// `| head` closes the pipe when it has enough: what is being built is built all the same, with nobody to tell. So it is where
-// the output goes to a full disk, but that is no success.
-for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error) => {
-        if (systemCode(error) === "EPIPE" || process.exitCode === 1) return;
-        process.exitCode = 1;
-        if (stream === process.stdout) process.stderr.write(`the output can't be written: ${messageOf(error)}\n`);
-    });
-}
+surviveClosedPipes();
 
 const output: Output = {
     out: (text) => void process.stdout.write(`${text}\n`),

@@ -30,9 +30,13 @@ export function openDumpFile(kind: DumpKind, path: string): DumpFile {
     let head: Buffer;
     let tail: Buffer;
     try {
-        bytes = statSync(path).size;
+        const stat = statSync(path);
+        // Of a pipe there is no end to look at, and waiting for one that nobody writes to could not be interrupted.
+        if (!stat.isFile()) throw new PipelineError(`${path}  is no file of the disk, which is what a dump must be`);
+        bytes = stat.size;
         [head, tail] = ends(path, bytes);
     } catch (error) {
+        if (error instanceof PipelineError) throw error;
         const why = systemCode(error) === "ENOENT" ? "is not there" : `can't be read: ${messageOf(error)}`;
         throw new PipelineError(`${path}  ${why}`, { cause: error });
     }

@@ -178,17 +178,7 @@ class Dump {
                 ${orphans}
                 order by key
             )`);
-        const [repeated] = await this.#scratch.rows(
-            v.object({ key: v.string(), keys: number }),
-            `with repeated as (select key from sorted_works group by key having count(*) > 1)
-            select min(key) as key, count(*) as keys from repeated having count(*) > 0`,
-        );
-        if (repeated !== undefined) {
-            throw new PipelineError(
-                `${this.#files.works.path}  has "/works/${repeated.key}" more than once, and ` +
-                    `${count(repeated.keys - 1)} others: it is more than one dump`,
-            );
-        }
+        await this.#requireOnce(this.#files.works, "sorted_works");
         await this.#scratch.run("drop view works");
         await this.#scratch.run("alter table sorted_works rename to works");
         if (!this.#given.editions) return;
@@ -199,6 +189,20 @@ class Dump {
             where is_wanted
             order by work`);
         await this.#scratch.run("drop table editions_lines");
+        await this.#requireOnce(this.#files.editions, "editions");
+    }
+
+    /** @throws PipelineError when rows of a table, which are of a file, have a key in common. */
+    async #requireOnce(file: DumpFile | undefined, table: string): Promise<void> {
+        const [repeated] = await this.#scratch.rows(
+            v.object({ key: v.string(), keys: number }),
+            `with repeated as (select key from ${table} group by key having count(*) > 1)
+            select min(key) as key, count(*) as keys from repeated having count(*) > 0`,
+        );
+        if (repeated === undefined || file === undefined) return;
+        const more = repeated.keys > 1 ? `, and ${count(repeated.keys - 1)} others` : "";
+        const what = `has "/${file.kind}/${repeated.key}" more than once${more}: it is more than one dump`;
+        throw new PipelineError(`${file.path}  ${what}`);
     }
 
     async #sortAuthors(): Promise<void> {
@@ -212,6 +216,7 @@ class Dump {
                 order by key
             )`);
         await this.#scratch.run("drop table authors_lines");
+        await this.#requireOnce(this.#files.authors, "authors");
         await this.#scratch.run(`
             create table credits as
             with roles as (
@@ -263,7 +268,7 @@ class Dump {
 
     async #newRunId(): Promise<string> {
         const { landing, subjects } = this.#options;
-        const name = `${this.#startedAt.replace(/[-:]|\.\d+/g, "")}-${(subjects[0] ?? "all").slice(0, 60)}`;
+        const name = `${this.#startedAt.replace(/[-:]|\.\d+/g, "")}-${[...(subjects[0] ?? "all")].slice(0, 60).join("")}`;
         let runId = name;
         for (let n = 2; await hasRun(landing, runId, this.#landingOptions); n++) runId = `${name}-${n}`;
         return runId;

@@ -37,6 +37,7 @@ const figures = v.object({
     bytes: v.pipe(v.string(), v.transform(Number)),
     faults: v.pipe(v.string(), v.transform(Number)),
     fault: v.nullable(v.string()),
+    empty: v.pipe(v.string(), v.transform(Number)),
     newest: v.nullable(v.string()),
 });
 
@@ -100,11 +101,16 @@ export async function readLines(scratch: Scratch, file: DumpFile, form: LineForm
             coalesce(sum(bytes), 0)::bigint as bytes,
             coalesce(sum(lines) filter (fault is not null), 0)::bigint as faults,
             any_value(fault) as fault,
+            coalesce(sum(lines) filter (line = ''), 0)::bigint as empty,
             (max(newest) filter (fault is null))::varchar as newest
         from all_lines`,
     );
     await proveWhole(file, found.bytes);
     if (found.lines === 0) throw new PipelineError(`${file.path}  holds no lines: download it again`);
+    // DuckDB takes the CR for an end of its own, so that an empty line follows each.
+    if (found.empty > 0 && found.empty >= Math.floor(found.lines / 2)) {
+        throw new PipelineError(`${file.path}  has lines that end in CR LF: it was changed after the download`);
+    }
     if (found.faults > found.lines / 2) {
         throw new PipelineError(
             `${file.path}  is no dump of ${file.kind.replace("_", " ")}: ${count(found.faults)} of ` +

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import * as v from "valibot";
 import { PipelineError } from "../../common/errors.ts";
-import { attach, inTransaction, type LandingOptions, systemFault, withInstance } from "../landing.ts";
+import { attach, detach, inTransaction, type LandingOptions, systemFault, withInstance } from "../landing.ts";
 import { literal } from "../tables.ts";
 
 export interface ScratchOptions {
@@ -79,11 +79,11 @@ export class Scratch {
         options: LandingOptions & { readonly readOnly: boolean },
         use: () => Promise<T>,
     ): Promise<T> {
-        await attach(this.connection, landing, options.readOnly, options);
+        await this.#stoppable(() => attach(this.connection, landing, options.readOnly, options));
         try {
             return await use();
         } finally {
-            await this.connection.run("detach landing");
+            await detach(this.connection, landing, options);
         }
     }
 

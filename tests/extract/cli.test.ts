@@ -74,7 +74,7 @@ test("refuses to be faster than Open Library allows", async () => {
         const { code, err } = await scene.cli("--base-url", "https://openlibrary.org", "--pace", pace).ended;
         assert.equal(
             [code, err],
-            [1, `--pace ${pace} is too fast for openlibrary.org, which allows 3 requests a second\n`],
+            [2, `--pace ${pace} is too fast for openlibrary.org, which allows 3 requests a second\n`],
         );
     }
 });
@@ -201,9 +201,11 @@ test("lands a dump, and refuses its flags without one", async () => {
         /^extract tides: complete: 1 works and 1 author documents from ol_dump_works_2026-01-31\.txt\.gz, /,
     );
     const alone = await scene.cli(...works, "--all").ended;
-    assert.equal([alone.code, alone.err], [1, "--dump needs the authors of that dump: give --authors too\n"]);
+    assert.equal([alone.code, alone.err], [2, "--dump needs the authors of that dump: give --authors too\n"]);
     const stray = await scene.cli("--reading-log", "x").ended;
-    assert.equal([stray.code, stray.err], [1, "--reading-log is about a dump: give its works too, with --dump\n"]);
+    assert.equal([stray.code, stray.err], [2, "--reading-log is about a dump: give its works too, with --dump\n"]);
+    const mixed = await scene.cli(...works, ...authors, "--all", "--max-works", "5").ended;
+    assert.equal([mixed.code, mixed.err], [2, "--max-works is about the service, and not about a dump\n"]);
     assert.is(scene.standIn.requests.length, 0);
 });
 
@@ -213,9 +215,42 @@ test("explains its options", async () => {
     for (const option of ["subject", "max-works", "base-url", "target", "contact", "pace", "project-dir", "debug"]) {
         assert.match(out, `--${option}`);
     }
-    const wrong = await runCli("--max-works", "some").ended;
-    assert.is(wrong.code, 1);
-    assert.match(wrong.err, /expected a whole number above 0/);
+});
+
+for (const [args, message] of [
+    [["--max-works", "some"], /expected a whole number above 0/],
+    // Past 2^53, where DuckDB would take none of it in the end.
+    [["--max-works", "99999999999999999999"], /expected a whole number above 0/],
+    [["--authors-max-age", "99999999999"], /expected a number of days, from 0 to 36525/],
+    [["--pace", "0"], /expected a number above 0, or "off"/],
+    [["--foo"], /unknown option '--foo'/],
+    [["prune"], /required option '--keep <n>' not specified/],
+    [["status", "foo"], /too many arguments/],
+] as const) {
+    test(`ends with 2 for the mistake in "${args.join(" ")}"`, async () => {
+        const { code, err } = await runCli(...args).ended;
+        assert.is(code, 2, err);
+        assert.match(err, message);
+    });
+}
+
+test("goes on when nobody reads what it says", async () => {
+    const scene = await setScene(30);
+    const unread = scene.cli();
+    unread.process.stdout?.destroy();
+    unread.process.stderr?.destroy();
+    assert.is((await unread.ended).code, 0);
+    const runs = await scene.rows("select status from openlibrary.extract_runs");
+    assert.equal(runs, [{ status: "complete" }]);
+});
+
+test("cuts a run's name between letters", async () => {
+    const scene = await setScene(1);
+    const { runId } = await scene.extract({ subjects: ["science_fiction", `${"x".repeat(59)}🚀x`] }).catch(async () => {
+        const [run] = await scene.rows("select run_id from openlibrary.extract_runs");
+        return { runId: String(run?.run_id) };
+    });
+    assert.not.match(runId, /\p{Surrogate}/u);
 });
 
 /** Counts of works that are there are one too high. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -772,5 +773,33 @@ if (dumps === undefined) {
         for (const document of given) assert.equal(byKey.get(document.key), document);
     });
 }
+
+for (const [what, files, message] of [
+    [
+        "authors",
+        { authors: ["authors.txt", [author(1), author(2), author(1)]] },
+        /has "\/authors\/OL1A" more than once: it/,
+    ],
+    [
+        "editions",
+        { editions: ["editions.txt", [edition(1, 1), edition(2, 1), edition(1, 1), edition(2, 1)]] },
+        /has "\/editions\/OL1M" more than once, and 1 others: it is more than one dump/,
+    ],
+    ["works with lines that end in CR LF", { works: ["works.txt", [`${work(1)}\r`, `${work(2)}\r`]] }, /end in CR LF/],
+] as const) {
+    test(`refuses ${what === "authors" || what === "editions" ? `${what} that come twice` : what}`, async () => {
+        const shelf = openShelf();
+        const given = Object.entries(files).map(([kind, [name, lines]]) => [kind, shelf.write(name, lines)]);
+        await failsWith(shelf.extract(Object.fromEntries(given)), message);
+        assert.not(existsSync(shelf.landing));
+    });
+}
+
+test("refuses what is no file of the disk, and does not wait for a writer", async () => {
+    const shelf = openShelf();
+    const works = join(shelf.folder, "pipe");
+    execFileSync("mkfifo", [works]);
+    await failsWith(shelf.extract({ works }), /is no file of the disk, which is what a dump must be/);
+});
 
 test.run();

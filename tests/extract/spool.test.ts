@@ -233,4 +233,17 @@ test("packs bodies, and writes no more than the newest pages anew", () =>
         assert.ok(statSync(landing).size < (body.length * pageCount) / 4, `${statSync(landing).size} bytes`);
     }));
 
+test("takes nothing more once another has taken its file away", () => {
+    const folder = mkdtempSync(join(tmpdir(), "shelfmark-spool-"));
+    const spool = new Spool(join(folder, "landing.duckdb"), runId);
+    spool.append(start);
+    rmSync(spool.path);
+    assert.throws(() => spool.append(page), /can't be written: another took it away\. Run again/);
+    writeFileSync(spool.path, "another's\n");
+    assert.throws(() => spool.append(page), /another took it away/);
+    assert.is(readFileSync(spool.path, "utf8"), "another's\n");
+    spool.close();
+    rmSync(folder, { recursive: true });
+});
+
 test.run();
