@@ -6,9 +6,9 @@ import { attachWork, type OpenOptions, placesOf, workCatalog } from "./open.ts";
 
 /**
  * What became of a node last. Of a model or seed: built; failed; stale (it was skipped because of what failed before it,
- * and holds older data or none). Of a test: passed, warned, failed.
+ * and holds older data or none). Of a test: passed, warned, failed. Of all: outdated (what it reads was made anew since).
  */
-export type State = "built" | "stale" | "passed" | "warned" | "failed";
+export type State = "built" | "stale" | "passed" | "warned" | "failed" | "outdated";
 
 export interface Remembered {
     readonly state: State;
@@ -118,6 +118,15 @@ export async function remember(database: Database, nodes: ReadonlyMap<string, Re
             `(${[name, state, runId, JSON.stringify(inputs)].map(literal).join(", ")})`,
     );
     await database.run(`insert or replace into meta.memory values\n${rows.join(",\n")}`);
+}
+
+/** Keeps that what these nodes read was made anew since. To be called in the transaction that makes it. */
+export async function outdate(database: Database, nodes: readonly string[]): Promise<void> {
+    if (nodes.length === 0) return;
+    await database.run(
+        `update meta.memory set state = 'outdated'
+         where state in ('built', 'passed', 'warned') and node in (${nodes.map(literal).join(", ")})`,
+    );
 }
 
 /** Keeps that a content was found sound: one line of 64 letters for each that ever was. */

@@ -64,6 +64,7 @@ function reasonToRun(node: Node, { inputs, sql, memory, reasons }: Facts): strin
     if (before === undefined || !isThere) return "it has not run yet";
     if (before.state === "failed") return "it failed";
     if (before.state === "stale") return "it was skipped";
+    if (before.state === "outdated") return "what it reads was made anew";
     if (before.state === "warned") return "it warned, and is asked again";
     const rerun = node.parents.find((name) => reasons.get(name) !== undefined);
     return changes(before, inputs) ?? volatileReason(sql) ?? (rerun === undefined ? undefined : `${rerun} runs`);

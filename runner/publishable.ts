@@ -43,6 +43,8 @@ function againstRelation(node: Node, { project, memory, inputs }: Facts): string
     const last = memory.nodes.get(name);
     if (last?.state === "failed") return `${name} failed in run ${last.runId}`;
     if (last?.state === "stale") return `${name} was skipped in run ${last.runId}, because of a failure before it`;
+    if (last?.state === "outdated")
+        return `${name} was built on what was made anew since: take it in with --select "${name}"`;
     const isOfItsKind = last !== undefined && "its file" in last.inputs === (kind === "seed");
     if (!isOfItsKind || !memory.relations.has(name)) return `${name} has not been built yet`;
     const older = node.parents.find((parent) => {
@@ -61,6 +63,8 @@ function againstTest(test: DataTest, { project, memory, inputs }: Facts): string
     if (last?.state === "failed") return `the test ${test.name} failed in run ${last.runId}`;
     // What stands was made of the source as it was then, and so was this verdict on it.
     const isOfSources = test.parents.every((parent) => project.nodes.get(parent)?.kind === "source");
-    const isCurrent = isOfSources || fingerprint(last?.inputs ?? {}) === fingerprint(inputs.get(test.name) ?? {});
+    const isCurrent =
+        last?.state !== "outdated" &&
+        (isOfSources || fingerprint(last?.inputs ?? {}) === fingerprint(inputs.get(test.name) ?? {}));
     return last !== undefined && isCurrent ? undefined : `the test ${test.name} has not run on what stands now`;
 }

@@ -7,7 +7,7 @@ import { type Failure, failureOf } from "./failures.ts";
 import { type Graph, reach } from "./graph.ts";
 import { isHistory } from "./kept.ts";
 import { materialize, renderingOf } from "./materialize.ts";
-import { type Memory, type Remembered, remember, type State } from "./memory.ts";
+import { type Memory, outdate, type Remembered, remember, type State } from "./memory.ts";
 import { type DataTest, isEphemeral, type Model, type Node, type Project, type Seed } from "./nodes.ts";
 import { placesOf } from "./open.ts";
 import type { Plan } from "./plan.ts";
@@ -169,6 +169,14 @@ function blockReaders(
     for (const name of reach(graph.children, readers)) if (!blocked.has(name)) blocked.set(name, reason);
 }
 
+/** The models and tests whose SQL reads a node, itself or through ephemeral models. Equal inputs need not have made it equal. */
+function readersOf(node: Node, project: Project, graph: Graph): readonly string[] {
+    return (graph.children.get(node.name) ?? []).flatMap((name) => {
+        const child = project.nodes.get(name);
+        return child !== undefined && isEphemeral(child) ? readersOf(child, project, graph) : [name];
+    });
+}
+
 /** What a test passes its verdict on: the node it is declared on, or all that a .sql test reads. */
 function testedBy(test: DataTest): readonly string[] {
     return test.on === undefined ? test.parents : [test.on];
@@ -200,7 +208,10 @@ async function runNode(
         const made = await materialize(database, node, {
             ...{ project, sql, kept },
             now: options.startedAt,
-            remember: () => rememberAs("built", node, { database, ...options }),
+            remember: async () => {
+                await outdate(database, readersOf(node, project, options.graph));
+                await rememberAs("built", node, { database, ...options });
+            },
         });
         return { status: "success", ...made };
     } catch (error) {

@@ -608,4 +608,34 @@ test("appends no row twice when Ctrl-C stops the checkpoint after it", async () 
     toy.close();
 });
 
+test("publishes nothing that was built or tested on what a --full-refresh has made anew since", async () => {
+    const toy = eventProject(watermark, "incremental_strategy: append", {
+        "models/c.sql": "select count(*) as n from {{ref.m}}",
+    });
+    toy.write(
+        "models/_models.yml",
+        "models: [{name: m, config: {materialized: incremental, incremental_strategy: append}, columns: [{name: v, data_tests: [not_null]}]}]",
+    );
+    await land(toy, [[5, 0, 10]]);
+    assert.ok((await toy.build()).ok, toy.said());
+    await land(toy, [
+        [1, 0, 10],
+        [5, 0, 10],
+    ]);
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await toy.rows("select n from c"), [{ n: "1" }]);
+    const alone = await toy.build({ select: ["m"], fullRefresh: true });
+    assert.not.ok(alone.ok);
+    assert.match(toy.said(), /c was built on what was made anew since: take it in with --select "c"/);
+    await toy.build({ command: "run", select: ["m"], fullRefresh: true });
+    const { results, ok } = await toy.build();
+    assert.ok(ok, toy.said());
+    assert.equal(
+        results.map(({ node, status }) => `${node.name} ${status}`),
+        ["m reused", "not_null_m_v pass", "c success"],
+    );
+    assert.equal(await toy.rows("select n from c"), [{ n: "2" }]);
+    toy.close();
+});
+
 test.run();
