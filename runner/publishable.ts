@@ -43,8 +43,6 @@ function againstRelation(node: Node, { project, memory, inputs }: Facts): string
     const last = memory.nodes.get(name);
     if (last?.state === "failed") return `${name} failed in run ${last.runId}`;
     if (last?.state === "stale") return `${name} was skipped in run ${last.runId}, because of a failure before it`;
-    if (last?.state === "outdated")
-        return `${name} was built on what was made anew since: take it in with --select "${name}"`;
     const isOfItsKind = last !== undefined && "its file" in last.inputs === (kind === "seed");
     if (!isOfItsKind || !memory.relations.has(name)) return `${name} has not been built yet`;
     const older = node.parents.find((parent) => {
@@ -53,9 +51,9 @@ function againstRelation(node: Node, { project, memory, inputs }: Facts): string
         const now = isRun(other) ? memory.nodes.get(parent)?.inputs : inputs.get(parent);
         return last.inputs[parent] !== fingerprint(now ?? {});
     });
-    return older === undefined
-        ? undefined
-        : `${name} was built on an older ${older}: take it in with --select "${older}+"`;
+    if (older !== undefined) return `${name} was built on an older ${older}: take it in with --select "${older}+"`;
+    if (last.state !== "outdated") return undefined;
+    return `${name} was built on what was made anew since: take it in with --select "${name}"`;
 }
 
 function againstTest(test: DataTest, { project, memory, inputs }: Facts): string | undefined {
