@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
 import * as v from "valibot";
 import { messageOf, PipelineError } from "../common/errors.ts";
+import { createFile } from "../common/fresh-file.ts";
 import { fileHolder } from "../common/lock.ts";
 import { spoolFolder } from "./spool.ts";
 import { hasTables, literal } from "./tables.ts";
@@ -149,7 +150,7 @@ export async function attach(
     // Who was interrupted does not wait: what was fetched is safe in its spool.
     const until = Date.now() + (signal?.aborted ? 0 : patience);
     const how = readOnly ? "read_only" : landingFormat;
-    if (!readOnly && !existsSync(landing)) await create(connection, landing);
+    if (!readOnly) await createFile(landing, { run: (sql) => connection.run(sql), how: landingFormat });
     for (let told = false; ; told = true) {
         try {
             await connection.run(`attach ${literal(landing)} as ${as} (${how})`);
@@ -164,27 +165,5 @@ export async function attach(
         }
         await wait(500);
         signal?.throwIfAborted();
-    }
-}
-
-/** Where a landing file is written that is to take a place when it is whole. */
-export function freshFile(landing: string): string {
-    return `${landing}.new`;
-}
-
-/** Removes what who was killed, or failed, has left of such a file. */
-export function discardFresh(landing: string): void {
-    for (const path of [freshFile(landing), `${freshFile(landing)}.wal`]) rmSync(path, { force: true });
-}
-
-/** DuckDB can't open a file of which a kill or a full disk has cut the first bytes: one that is there has all of them. */
-async function create(connection: DuckDBConnection, landing: string): Promise<void> {
-    discardFresh(landing);
-    try {
-        await connection.run(`attach ${literal(freshFile(landing))} as fresh (${landingFormat})`);
-        await connection.run("detach fresh");
-        renameSync(freshFile(landing), landing);
-    } finally {
-        discardFresh(landing);
     }
 }

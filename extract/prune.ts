@@ -13,10 +13,9 @@ import {
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
+import { discardFresh, freshFile } from "../common/fresh-file.ts";
 import {
     attach,
-    discardFresh,
-    freshFile,
     inTransaction,
     type LandingOptions,
     landingFormat,

@@ -74,14 +74,19 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
     };
 }
 
-/** What the file of a source holds is taken for unchanged while its size, time and place are: it is only ever replaced. */
+/**
+ * What the file of a source holds is taken for unchanged while its size, time and place are, and those of its log, in
+ * which a loader that was killed may have left rows.
+ */
 export function sourceInputs(project: Project, database: string | undefined): Inputs {
     const file = database === undefined ? undefined : project.target.attach[database];
     if (file === undefined) return {};
     const path = join(project.root, file);
-    if (!existsSync(path)) return { [file]: "absent" };
-    const { size, mtimeNs, ino } = statSync(path, { bigint: true });
-    return { [file]: `${size} bytes, ${mtimeNs}, ${ino}` };
+    const states = [path, `${path}.wal`].filter(existsSync).map((each) => {
+        const { size, mtimeNs, ino } = statSync(each, { bigint: true });
+        return `${size} bytes, ${mtimeNs}, ${ino}`;
+    });
+    return { [file]: states.length === 0 ? "absent" : states.join("; ") };
 }
 
 /** SQL without what does not count: comments, and white space outside of quotes. */

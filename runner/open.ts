@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineError } from "../common/errors.ts";
+import { createFile } from "../common/fresh-file.ts";
 import { fileHolder, isThisProcess, livingHolder, processText } from "../common/lock.ts";
 import { Database, identifier, literal, SqlError } from "./duckdb.ts";
 import { type Graph, reach } from "./graph.ts";
@@ -145,17 +146,25 @@ export async function attachWork(
     const holder = livingHolder(lock);
     if (!write && holder !== undefined && !isThisProcess(holder))
         options.onWait?.(`"${holder.command}" is running (${processText(holder)})`);
+    if (write) await createFile(work, { run: (sql) => database.run(sql), how: unlogged });
     const mode = write ? unlogged : "read_only";
     const file = `${project.target.folder}/work.duckdb`;
-    await attach(database, `${literal(work)} as ${workCatalog} (${mode})`, { ...options, file });
+    await attach(database, `${literal(work)} as ${workCatalog} (${mode})`, { ...options, file, remedy: workRemedy });
     await database.run(`use ${workCatalog}`);
 }
 
-/** Attaches a file, and waits for it while another process holds it. `what` is what stands behind `attach`. */
+/** What to do about a work file that can't be opened. */
+export const workRemedy =
+    "If it is damaged, move it away: the next build makes everything again, with the history that is published";
+
+/**
+ * Attaches a file, and waits for it while another process holds it. `what` is what stands behind `attach`; `remedy` is
+ * said of a file that can't be opened.
+ */
 export async function attach(
     database: Database,
     what: string,
-    { file, onWait, patience = 600_000 }: OpenOptions & { file: string },
+    { file, remedy, onWait, patience = 600_000 }: OpenOptions & { file: string; remedy?: string },
 ): Promise<void> {
     const deadline = Date.now() + patience;
     for (let told = false; ; ) {
@@ -164,8 +173,10 @@ export async function attach(
         } catch (error) {
             if (!(error instanceof SqlError)) throw error;
             const who = fileHolder(error.message);
-            if (who === undefined)
-                throw new PipelineError(`${file} can't be opened: ${error.message}`, { cause: error });
+            if (who === undefined) {
+                const reason = `${file} can't be opened: ${error.message}`;
+                throw new PipelineError(remedy === undefined ? reason : `${reason}. ${remedy}`, { cause: error });
+            }
             if (Date.now() > deadline) {
                 throw new PipelineError(`${file} is in use by ${who}. Wait for it, or stop it`, {
                     cause: error,

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
+import { relative } from "node:path";
 import { Database, literal } from "./duckdb.ts";
 import type { Inputs } from "./fingerprint.ts";
 import type { Project } from "./nodes.ts";
-import { attach, type OpenOptions, placesOf } from "./open.ts";
+import { attach, type OpenOptions, placesOf, workRemedy } from "./open.ts";
 import type { Status } from "./run.ts";
 
 /** What earlier runs left: the ground for `state:`, `result:` and `retry`. */
@@ -20,9 +21,11 @@ export async function readPast(project: Pick<Project, "root" | "target">, option
     const { work, warehouse } = placesOf(project);
     const database = await Database.open();
     try {
-        const isThere = async (file: string, name: string, table: string): Promise<boolean> => {
-            if (!existsSync(file)) return false;
-            await attach(database, `${literal(file)} as ${name} (read_only)`, { ...options, file });
+        const isThere = async (path: string, name: string, table: string): Promise<boolean> => {
+            if (!existsSync(path)) return false;
+            const file = relative(project.root, path);
+            const remedy = path === work ? { remedy: workRemedy } : {};
+            await attach(database, `${literal(path)} as ${name} (read_only)`, { ...options, ...remedy, file });
             const found = await database.value(
                 `select count(*) from duckdb_tables() where database_name = '${name}' and schema_name = 'meta' and table_name = '${table}'`,
             );

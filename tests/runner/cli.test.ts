@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { suite } from "../suite.ts";
@@ -17,13 +17,19 @@ const toy = toyProject({
 });
 test.after(() => toy.close());
 
-function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-    const command = args[0] === "--help" ? args : [...args, "--project-dir", toy.folder];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [...cli, ...command], {
-        encoding: "utf8",
-        cwd: root,
-    });
-    return { status, stdout, stderr };
+interface Ended {
+    readonly status: number | null;
+    readonly stdout: string;
+    readonly stderr: string;
+}
+
+function run(...args: string[]): Ended {
+    return args[0] === "--help" ? runIn(undefined, args) : runIn(toy.folder, args);
+}
+
+function runIn(folder: string | undefined, args: readonly string[]): Ended {
+    const where = folder === undefined ? [] : ["--project-dir", folder];
+    return spawnSync(process.execPath, [...cli, ...args, ...where], { encoding: "utf8", cwd: root });
 }
 
 test("builds and ends with dbt's closing line and 0", () => {
@@ -129,6 +135,44 @@ test("says in one sentence that there is no room for the work file, and what peo
     assert.ok((await big.build()).ok);
     big.close();
 });
+
+test("leaves no work file that can't be opened where a first build has no room for one", async () => {
+    const small = toyProject({ "models/m.sql": "select 1 as a" });
+    const script = 'trap "" XFSZ; ulimit -f 20; exec "$0" "$@"';
+    const command = [...cli, "build", "--project-dir", small.folder];
+    const limited = spawnSync("sh", ["-c", script, process.execPath, ...command], { cwd: root, encoding: "utf8" });
+    assert.match(
+        limited.stderr,
+        /^data\/work.duckdb can't be written, what people read is as it was: .*: File too large\n$/,
+    );
+    assert.is(limited.status, 1);
+    assert.equal(readdirSync(join(small.folder, "data")), []);
+    assert.ok((await small.build()).ok);
+    small.close();
+});
+
+for (const [what, bytes] of [
+    ["empty", 0],
+    ["cut off", 5000],
+] as const) {
+    test(`says what to do about a work file that is ${what}`, async () => {
+        const damaged = toyProject({ "models/m.sql": "select 1 as a" });
+        await damaged.build();
+        const work = join(damaged.folder, "data", "work.duckdb");
+        truncateSync(work, bytes);
+        const remedy =
+            "If it is damaged, move it away: the next build makes everything again, with the history that is published";
+        for (const command of [["build"], ["clean"], ["show", "-s", "m"], ["retry"]]) {
+            const { status, stderr } = runIn(damaged.folder, command);
+            assert.ok(stderr.startsWith("data/work.duckdb can't be opened: "), stderr);
+            assert.ok(stderr.trimEnd().endsWith(remedy), stderr);
+            assert.is(status, 1);
+        }
+        renameSync(work, `${work}.damaged`);
+        assert.ok((await damaged.build()).ok);
+        damaged.close();
+    });
+}
 
 const full = "/dev/full";
 if (existsSync(full)) {
