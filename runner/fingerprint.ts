@@ -82,11 +82,12 @@ export function sourceInputs(project: Project, database: string | undefined): In
     const file = database === undefined ? undefined : project.target.attach[database];
     if (file === undefined) return {};
     const path = join(project.root, file);
+    if (!existsSync(path)) return { [file]: "absent" };
     const states = [path, `${path}.wal`].filter(existsSync).map((each) => {
         const { size, mtimeNs, ino } = statSync(each, { bigint: true });
         return `${size} bytes, ${mtimeNs}, ${ino}`;
     });
-    return { [file]: states.length === 0 ? "absent" : states.join("; ") };
+    return { [file]: states.join("; ") };
 }
 
 /** SQL without what does not count: comments, and white space outside of quotes. */

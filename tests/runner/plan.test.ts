@@ -169,6 +169,14 @@ test("runs what reads a source whose file is another", async () => {
     assert.is(await ran(toy), "");
     await land(4);
     assert.is(await ran(toy), "m");
+    // As a loader that is killed after its commit leaves it.
+    await makeDatabase(
+        join(toy.folder, "lake.duckdb"),
+        "pragma disable_checkpoint_on_shutdown; insert into fish values (4)",
+    );
+    assert.ok(existsSync(join(toy.folder, "lake.duckdb.wal")));
+    assert.is(await ran(toy), "m");
+    assert.equal(await toy.rows("select count(*) as n from m"), [{ n: "5" }]);
     toy.close();
 });
 
