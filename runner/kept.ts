@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Column, type Database, identifier, literal } from "./duckdb.ts";
 import { keepsHistory } from "./fingerprint.ts";
-import { type Memory, recall, standingIn } from "./memory.ts";
+import { type Memory, prepareMemory, recall, standingIn } from "./memory.ts";
 import type { Project } from "./nodes.ts";
 import { attachWork, placesOf, workCatalog } from "./open.ts";
 import { failOn, type Problem } from "./problem.ts";
@@ -93,11 +93,13 @@ async function restoreHistory(
         if (found.length === 0) return [];
         await attachWork(database, project, { write: true, onWait });
         try {
+            await prepareMemory(database);
             await database.transaction(async () => {
                 for (const name of found) {
                     const table = identifier(name);
                     await database.run(`create table main.${table} as from shelfmark_published.main.${table}`);
                 }
+                await rememberPublished(database, found);
             });
             // Before that, it would be a first run that begins the history anew.
             await database.run("checkpoint");
@@ -109,4 +111,17 @@ async function restoreHistory(
     } finally {
         await database.run("detach shelfmark_published");
     }
+}
+
+/** Remembers what tables that were taken over from the publication are made of: who doesn't know takes the same in again. */
+async function rememberPublished(database: Database, names: readonly string[]): Promise<void> {
+    const hasState = await database.value(
+        "select 1 from duckdb_tables() where database_name = 'shelfmark_published' and schema_name = 'meta' and table_name = 'state'",
+    );
+    // Publications of older versions have none.
+    if (hasState === null) return;
+    await database.run(
+        `insert or replace into meta.memory
+         select node, 'built', run_id, inputs from shelfmark_published.meta.state where node in (${names.map(literal).join(", ")})`,
+    );
 }

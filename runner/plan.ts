@@ -1,6 +1,6 @@
 import type { Compiled } from "./compile.ts";
 import type { Column } from "./duckdb.ts";
-import { fingerprint, type Inputs, inputsOf, volatileFunction } from "./fingerprint.ts";
+import { fingerprint, type Inputs, inputsOf, keepsHistory, volatileFunction } from "./fingerprint.ts";
 import type { Graph } from "./graph.ts";
 import type { Memory, Remembered } from "./memory.ts";
 import type { Node, Project } from "./nodes.ts";
@@ -40,34 +40,61 @@ export function makePlan(
     );
     const inputs = inputsOf(project, graph, { compiled, engine, standing });
     const reasons = new Map<string, string | undefined>();
+    const reruns = new Map<string, Rerun>();
     for (const node of graph.order) {
-        if (!names.has(node.name) || !isRun(node)) continue;
+        const parents = node.parents.flatMap((name) => reruns.get(name) ?? []);
+        const rerun = parents.find(({ isRemade }) => !isRemade) ?? parents[0];
+        // An ephemeral model is run where it is written into.
+        if (!isRun(node)) {
+            if (rerun !== undefined) reruns.set(node.name, rerun);
+            continue;
+        }
+        if (!names.has(node.name)) continue;
         const { text = "", increment } = compiled.get(node.name) ?? {};
         const sql = `${text}\n${increment?.text ?? ""}`;
-        const facts = { inputs: inputs.get(node.name) ?? {}, sql, memory, reasons };
-        reasons.set(node.name, all ?? reasonToRun(node, facts));
+        const reason = all ?? reasonToRun(node, { inputs: inputs.get(node.name) ?? {}, sql, memory, rerun });
+        reasons.set(node.name, reason);
+        if (reason === undefined) continue;
+        const isLost = rerun?.isRemade !== false && [notThere, rerun && runs(rerun)].includes(reason);
+        reruns.set(node.name, { name: node.name, isRemade: isLost && volatileFunction(sql) === undefined });
     }
     return { inputs, reasons, kept };
+}
+
+/** A node that runs. */
+interface Rerun {
+    readonly name: string;
+    /** Whether all there is to it is that it was lost: of equal inputs it is made as it was. */
+    readonly isRemade: boolean;
 }
 
 interface Facts {
     readonly inputs: Inputs;
     readonly sql: string;
     readonly memory: Memory;
-    /** Of the nodes before this one. */
-    readonly reasons: Plan["reasons"];
+    /** What it reads that runs. */
+    readonly rerun: Rerun | undefined;
 }
 
-function reasonToRun(node: Node, { inputs, sql, memory, reasons }: Facts): string | undefined {
+const notThere = "it has not run yet";
+
+function reasonToRun(node: Node, { inputs, sql, memory, rerun }: Facts): string | undefined {
     const before = memory.nodes.get(node.name);
     const isThere = node.kind === "test" || memory.relations.has(node.name);
-    if (before === undefined || !isThere) return "it has not run yet";
+    if (before === undefined || !isThere) return notThere;
     if (before.state === "failed") return "it failed";
     if (before.state === "stale") return "it was skipped";
     if (before.state === "outdated") return "what it reads was made anew";
     if (before.state === "warned") return "it warned, and is asked again";
-    const rerun = node.parents.find((name) => reasons.get(name) !== undefined);
-    return changes(before, inputs) ?? volatileReason(sql) ?? (rerun === undefined ? undefined : `${rerun} runs`);
+    // History has taken in already what is only made again, and would hold it twice.
+    const isTakenIn = rerun?.isRemade === true && keepsHistory in inputs;
+    return (
+        changes(before, inputs) ?? volatileReason(sql) ?? (rerun === undefined || isTakenIn ? undefined : runs(rerun))
+    );
+}
+
+function runs({ name }: Rerun): string {
+    return `${name} runs`;
 }
 
 /** Which of the inputs are other than they were. */

@@ -77,7 +77,7 @@ export async function run(database: Database, project: Project, options: RunOpti
             continue;
         }
         const [startedAt, started] = [new Date().toISOString(), performance.now()];
-        const outcome = await runUnless(blocked.get(node.name) ?? missingParent(node, project, built), node);
+        const outcome = await runUnless(blocked.get(node.name), node);
         const seconds = (): number => (performance.now() - started) / 1000;
         waiting += seconds();
         const isDue = outcome.status === "success" && waiting >= secondsToCheckpoint;
@@ -98,8 +98,12 @@ export async function run(database: Database, project: Project, options: RunOpti
     await database.transaction(() => rememberTests(database, results, options));
     return results;
 
-    async function runUnless(obstacle: string | undefined, node: Result["node"]): Promise<Outcome> {
-        if (obstacle === undefined && plan.reasons.get(node.name) === undefined) return { status: "reused" };
+    async function runUnless(blocker: string | undefined, node: Result["node"]): Promise<Outcome> {
+        // What it gave last stands, whatever has become of what it reads.
+        if (plan.reasons.get(node.name) === undefined) {
+            return blocker === undefined ? { status: "reused" } : { status: "skip", message: blocker };
+        }
+        const obstacle = blocker ?? missingParent(node, project, built);
         const outcome: Outcome =
             obstacle === undefined
                 ? await runNode(database, project, node, options)
@@ -209,7 +213,14 @@ async function runNode(
             ...{ project, sql, kept },
             now: options.startedAt,
             remember: async () => {
-                await outdate(database, readersOf(node, project, options.graph));
+                const { reasons } = options.plan;
+                const readers = readersOf(node, project, options.graph);
+                // What the plan leaves as it is although it reads this has taken it in.
+                const stands = (name: string): boolean => reasons.has(name) && reasons.get(name) === undefined;
+                await outdate(
+                    database,
+                    readers.filter((name) => !stands(name)),
+                );
                 await rememberAs("built", node, { database, ...options });
             },
         });

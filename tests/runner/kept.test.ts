@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { clean } from "../../runner/commands/clean.ts";
 import { verify } from "../../runner/commands/verify.ts";
 import { suite } from "../suite.ts";
-import { type Toy, toyProject } from "./toy.ts";
+import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 
 const test = suite("kept");
 
@@ -53,6 +53,49 @@ test("takes it over from what is published when the work file is lost", async ()
     assert.equal(await kept(toy), both);
     toy.close();
 });
+
+for (const [through, files] of [
+    ["a source", { "models/m.sql": "select id from {{source.sea.fish}}" }],
+    ["a table", { "models/m.sql": "select id from {{ref.t}}", "models/t.sql": "select id from {{source.sea.fish}}" }],
+    [
+        "an ephemeral model",
+        {
+            "models/m.sql": "select id from {{ref.e}}",
+            "models/e.sql": "{{! config: {materialized: ephemeral} }}select id from {{ref.t}}",
+            "models/t.sql": "select id from {{source.sea.fish}}",
+        },
+    ],
+] as const) {
+    test(`takes nothing in twice from ${through} when the work file is lost`, async () => {
+        const toy = toyProject({
+            "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+            "models/_sources.yml": "sources: [{name: sea, database: lake, schema: main, tables: [{name: fish}]}]",
+            "models/_models.yml": declared,
+            ...files,
+        });
+        const land = async (id: number): Promise<void> => {
+            rmSync(join(toy.folder, "lake.duckdb"), { force: true });
+            await makeDatabase(join(toy.folder, "lake.duckdb"), `create table fish as select ${id} as id`);
+        };
+        const ids = async (): Promise<string> => (await toy.rows("from m order by id")).map(({ id }) => id).join(" ");
+        await land(1);
+        assert.ok((await toy.build()).ok, toy.said());
+        rmSync(join(toy.folder, "data/work.duckdb"));
+        assert.ok((await toy.build()).ok, toy.said());
+        assert.is(await ids(), "1");
+        // In two steps, as after a kill: the history before what it was made of, or after.
+        for (const select of [["m"], ["t"]]) {
+            assert.equal(await clean({ projectDir: toy.folder }), ["artifacts/dev", "data/work.duckdb"]);
+            await toy.build({ select });
+            assert.ok((await toy.build()).ok, toy.said());
+            assert.is(await ids(), "1");
+        }
+        await land(2);
+        assert.ok((await toy.build()).ok, toy.said());
+        assert.is(await ids(), "1 2");
+        toy.close();
+    });
+}
 
 test("takes nothing over for a model that can be made anew", async () => {
     const toy = memoryProject("1,a\n", {

@@ -215,6 +215,19 @@ test("runs anew what calls a function that changes by itself, and publishes it",
     toy.close();
 });
 
+test("runs anew what reads, through an ephemeral model, what changes by itself", async () => {
+    const toy = toyProject({
+        "models/p.sql": "select random() as r",
+        "models/e.sql": "select r from {{ref.p}}",
+        "models/c.sql": "select r from {{ref.e}}",
+        "models/_models.yml": "models: [{name: e, config: {materialized: ephemeral}}]",
+    });
+    assert.is(await ran(toy), "p c");
+    assert.is(await ran(toy), "p c");
+    assert.equal(await toy.rows("select c.r = p.r as is_same from c, p"), [{ is_same: true }]);
+    toy.close();
+});
+
 test("knows what a model was made of when only its parent was built since", async () => {
     const toy = toyProject(files);
     await toy.build();
