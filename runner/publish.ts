@@ -1,6 +1,18 @@
-import { existsSync } from "node:fs";
-import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+    lstat,
+    mkdir,
+    open,
+    readdir,
+    readFile,
+    readlink,
+    rename,
+    rm,
+    stat,
+    symlink,
+    writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import * as v from "valibot";
 import { messageOf, PipelineError, systemCode } from "../common/errors.ts";
 import { type Database, identifier, literal } from "./duckdb.ts";
 import { type ExportedFile, writeExports } from "./exports.ts";
@@ -51,13 +63,10 @@ export async function publishNews(
     const inherited = inheritedDescriptions(project, await readLineage(database));
     const madeBy = (name: string): string | undefined => memory.nodes.get(name)?.runId;
     const content = publishedContent(publishedNodes(project), { madeBy, inputs, inherited });
-    const standingRun = await currentPublication(places);
-    // The links are looked at too: a first publication may have been killed just before it made them.
-    const isInPlace = [places.warehouse, places.exports].every((path) => existsSync(path));
-    if (standingRun !== undefined && isInPlace && (await currentContent(places)) === content) {
-        return { standingRun, reasons };
-    }
     try {
+        for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
+        const standingRun = await currentPublication(places);
+        if (standingRun !== undefined && (await stands(places, content))) return { standingRun, reasons };
         // Of a run that ran nothing, descriptions may be all that is new.
         await database.transaction(() => recordColumns(database, project));
         const state = stateOf(inputs, memory);
@@ -98,7 +107,6 @@ async function publish(
     const places = placesOf(project);
     const unfinished = join(places.publications, `${runId}.unfinished`);
     try {
-        for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         await mkdir(join(unfinished, "exports"), { recursive: true });
         const nodes = publishedNodes(project);
         let files: readonly ExportedFile[];
@@ -110,7 +118,8 @@ async function publish(
         } finally {
             await database.run(`detach ${catalog}`);
         }
-        const summary = { run_id: runId, target: project.target.name, content, files };
+        const { size } = await stat(join(unfinished, "warehouse.duckdb"));
+        const summary = { run_id: runId, target: project.target.name, content, warehouse: { bytes: size }, files };
         await writeFile(join(unfinished, "exports", "publication.json"), `${JSON.stringify(summary, undefined, 2)}\n`);
         await syncAll(unfinished);
         const published = join(places.publications, runId);
@@ -228,13 +237,29 @@ export async function currentPublication(places: Places): Promise<string | undef
     }
 }
 
-/** The hash of what the publication in force holds (`publishedContent`), or undefined before the first. */
-async function currentContent(places: Places): Promise<string | undefined> {
+/** What is read back of publication.json. Publications of older versions don't have all of it. */
+const summarySchema = v.object({
+    content: v.string(),
+    warehouse: v.object({ bytes: v.number() }),
+    files: v.array(v.object({ file: v.string(), bytes: v.number() })),
+});
+
+/**
+ * Whether readers find just this content (`publishedContent`) where they look for it: somebody may have removed or emptied
+ * a file, and a first publication may have been killed before it made its links.
+ */
+async function stands({ warehouse, exports }: Places, content: string): Promise<boolean> {
     try {
-        const summary = JSON.parse(await readFile(join(places.current, "exports", "publication.json"), "utf8"));
-        return typeof summary.content === "string" ? summary.content : undefined;
+        const summary = v.parse(summarySchema, JSON.parse(await readFile(join(exports, "publication.json"), "utf8")));
+        const files = [
+            { path: warehouse, bytes: summary.warehouse.bytes },
+            ...summary.files.map(({ file, bytes }) => ({ path: join(exports, file), bytes })),
+        ];
+        const sizes = await Promise.all(files.map(async ({ path }) => (await stat(path)).size));
+        return summary.content === content && files.every(({ bytes }, i) => sizes[i] === bytes);
     } catch (error) {
-        if (systemCode(error) === "ENOENT") return undefined;
+        if (error instanceof SyntaxError || v.isValiError(error)) return false;
+        if (["ENOENT", "ENOTDIR", "EISDIR"].includes(systemCode(error) ?? "")) return false;
         throw error;
     }
 }

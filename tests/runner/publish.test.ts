@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { lstatSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { readHolder } from "../../common/lock.ts";
@@ -228,6 +228,36 @@ test("makes the links again that a killed first publication did not come to", as
     rmSync(join(toy.folder, "data/warehouse.duckdb"));
     await toy.build();
     assert.is(await publishedBatch(toy), 0);
+    toy.close();
+});
+
+for (const [what, spoil] of [
+    ["an export is removed", (folder) => rmSync(join(folder, "exports/first.csv"))],
+    ["an export is emptied", (folder) => truncateSync(join(folder, "exports/evens.csv"))],
+    ["the warehouse is cut off", (folder) => truncateSync(join(folder, "warehouse.duckdb"), 4096)],
+    ["the list of files is emptied", (folder) => truncateSync(join(folder, "exports/publication.json"))],
+    ["all publications are removed", (folder) => rmSync(join(folder, "publications"), { recursive: true })],
+] satisfies [string, (folder: string) => void][]) {
+    test(`publishes again when ${what}, and runs nothing for it`, async () => {
+        const toy = toyProject(files);
+        await toy.build();
+        spoil(join(toy.folder, "data"));
+        const { ok, results } = await toy.build();
+        assert.ok(ok, toy.said());
+        assert.ok(results.every(({ status }) => status === "reused"));
+        assert.is(await publishedBatch(toy), 0);
+        assert.is((await toy.build()).publication, undefined);
+        toy.close();
+    });
+}
+
+test("says so where something else has taken the place of a link, although nothing is new", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    rmSync(join(toy.folder, "data/warehouse.duckdb"));
+    toy.write("data/warehouse.duckdb", "somebody's own file");
+    assert.is((await toy.build()).ok, false);
+    assert.match(toy.said(), /warehouse\.duckdb is in the way/);
     toy.close();
 });
 
