@@ -10,7 +10,7 @@ import { isSnapshotTable } from "./snapshot.ts";
 /**
  * The tables of `names` that go on from what stands, with their columns: incremental models and snapshots of which a table
  * is there. With `fullRefresh` incremental models begin anew, a snapshot never does.
- * @throws ProjectError when a node would be made in place of a snapshot's history, which can't be made again.
+ * @throws ProjectError when a node would be made in place of history that can't be made again.
  */
 export function keptTables(
     project: Project,
@@ -23,9 +23,10 @@ export function keptTables(
         const model = project.nodes.get(name);
         const standing = memory.relations.get(name);
         const wasSnapshot = memory.nodes.get(name)?.inputs["its materialization"] === "snapshot";
-        const isSnapshot = model?.kind === "model" && model.snapshot !== undefined;
-        if (wasSnapshot && !isSnapshot && standing !== undefined && model !== undefined && "file" in model) {
-            const message = `the work file holds the history of a snapshot "${name}", which this would replace: give it another name, or remove the work file with "clean"`;
+        const settings = model?.kind === "model" ? model[wasSnapshot ? "snapshot" : "incremental"] : undefined;
+        const isReplaced = settings === undefined && standing !== undefined && isHistory(memory, name);
+        if (isReplaced && model !== undefined && "file" in model) {
+            const message = `the work file holds history of "${name}" that can't be made again, which this would replace: give it another name, or remove the work file with "clean"`;
             problems.push({ message, at: { file: model.file, offset: 0 } });
         }
         // A seed of this name may have stood there before.

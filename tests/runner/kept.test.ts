@@ -97,6 +97,46 @@ for (const [through, files] of [
     });
 }
 
+for (const [kind, files] of [
+    ["table", { "models/_models.yml": "models: [{name: m, config: {materialized: table}}]" }],
+    ["view", { "models/_models.yml": "models: [{name: m, config: {materialized: view}}]" }],
+    ["seed", { "seeds/m.csv": "id\n1\n" }],
+] as const) {
+    test(`refuses to make a ${kind} in place of what can't be made again`, async () => {
+        const toy = memoryProject("1,a\n");
+        await toy.build();
+        await then(toy, "2,b\n");
+        toy.write("models/_models.yml", "version: 2");
+        for (const [path, text] of Object.entries(files)) toy.write(path, text);
+        toy.write("models/m.sql", "select id, v from {{ref.s}}");
+        if (kind === "seed") rmSync(join(toy.folder, "models/m.sql"));
+        const said = await toy.build().then(
+            () => "",
+            (error: Error) => error.message,
+        );
+        assert.match(
+            said,
+            /m\.(sql|csv).* {2}the work file holds history of "m" that can't be made again, which this would/,
+        );
+        assert.equal(await kept(toy, "data/work.duckdb"), both);
+        toy.close();
+    });
+}
+
+test("makes a table of it once it is declared that it can be made again", async () => {
+    const toy = memoryProject("1,a\n");
+    await toy.build();
+    await then(toy, "2,b\n");
+    toy.write("models/_models.yml", "models: [{name: m, config: {materialized: incremental}}]");
+    await toy.build();
+    assert.equal(await kept(toy), both);
+    toy.write("models/m.sql", "select id, v from {{ref.s}}");
+    toy.write("models/_models.yml", "models: [{name: m, config: {materialized: table}}]");
+    assert.ok((await toy.build()).ok, toy.said());
+    assert.equal(await kept(toy), [[2, "b"]]);
+    toy.close();
+});
+
 test("takes nothing over for a model that can be made anew", async () => {
     const toy = memoryProject("1,a\n", {
         "models/_models.yml": "models: [{name: m, config: {materialized: incremental}}]",

@@ -273,7 +273,7 @@ test("refuses a model in place of a snapshot, whose history would be lost", asyn
     await toy.build({ fullRefresh: true }).catch((error: Error) => {
         said = error.message;
     });
-    assert.match(said, /models\/h\.sql:1:1 {2}the work file holds the history of a snapshot "h"/);
+    assert.match(said, /models\/h\.sql:1:1 {2}the work file holds history of "h" that can't be made again/);
     assert.is((await toy.rows("from main.h", "data/work.duckdb")).length, 1);
     // It is published, so that it may be removed here.
     await clean({ projectDir: toy.folder });
