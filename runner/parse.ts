@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { PipelineError } from "../common/errors.ts";
+import { messageOf, PipelineError } from "../common/errors.ts";
 import { didYouMean, nearest } from "../common/nearest.ts";
 import {
     configFile,
@@ -168,8 +168,19 @@ function readFiles(path: string, prefix: string, inner: (folder: string) => Sour
         .flatMap((entry) => {
             if (entry.isDirectory()) return inner(entry.name);
             if (!isProjectFile(entry.name)) return [];
-            return [{ path: `${prefix}/${entry.name}`, text: readFileSync(join(path, entry.name), "utf8") }];
+            return [
+                { path: `${prefix}/${entry.name}`, text: readText(join(path, entry.name), `${prefix}/${entry.name}`) },
+            ];
         });
+}
+
+/** @throws PipelineError where a link points to nothing, for instance. */
+function readText(path: string, name: string): string {
+    try {
+        return readFileSync(path, "utf8");
+    } catch (error) {
+        throw new PipelineError(`${name}  can't be read: ${messageOf(error)}`, { cause: error });
+    }
 }
 
 function mergeProperties(all: readonly Properties[]): Properties {

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { type Document, isMap, type Node, parseDocument, visit, type YAMLParseError } from "yaml";
 import { didYouMean } from "../common/nearest.ts";
 import { modelConfigEntries, tagList, type Var } from "./config.ts";
 import {
@@ -15,6 +14,7 @@ import {
 import { csvObjects } from "./csv.ts";
 import type { Position, Problem, SourceFile } from "./problem.ts";
 import { validate } from "./validate.ts";
+import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
 // The YAML files beside models, seeds, macros and tests, in dbt's own shape.
 
@@ -436,33 +436,11 @@ const nothing: Properties = {
     tests: [],
 };
 
-/** A number of more digits than JavaScript's have stays the text that it is: SQL knows it whole. */
-function keepDigits(document: Document): void {
-    visit(document, {
-        Scalar: (_, scalar) => {
-            const text = typeof scalar.value === "number" ? (scalar.source ?? "") : "";
-            const digits = /^[-+]?([\d.]+)/.exec(text)?.[1]?.replace(".", "").replace(/^0+/, "") ?? "";
-            if (digits.length > 15) scalar.value = text;
-        },
-    });
-}
-
 /** Reads one YAML file. Mistakes are added to `problems`; a file with any gives nothing. */
 export function readProperties(file: SourceFile, problems: Problem[]): Properties {
-    const document = parseDocument(file.text, { merge: true });
-    if (document.errors.length > 0) {
-        // What follows on the first is the reader's confusion, not the author's mistake.
-        const [{ message, pos }] = document.errors as [YAMLParseError];
-        const text = (message.split(" at line ")[0] ?? message).replace(/^[A-Z]/, (c) => c.toLowerCase());
-        problems.push({ message: text, at: { file, offset: pos[0] } });
-        return nothing;
-    }
-    keepDigits(document);
-    const data: unknown = document.toJS();
-    if (data === null || data === undefined) return nothing;
-    const at = (path: Path, side: "key" | "value" = "value"): Position => {
-        return { file, offset: offsetOf(document.contents, path, side) };
-    };
+    const yaml = readYaml(file, problems);
+    if (yaml === undefined) return nothing;
+    const { data, at } = yaml;
     const keyAt = (path: Path): Position => at(path, "key");
     const result = validate(fileSchema, data);
     if (!result.ok) {
@@ -675,7 +653,6 @@ function readRows({ format, rows }: v.InferOutput<typeof rowsSchema>): Rows {
     return { format: "dict", rows };
 }
 
-type Path = readonly (string | number)[];
 interface Testable {
     readonly data_tests?: unknown[] | undefined;
     readonly tests?: unknown[] | undefined;
@@ -720,12 +697,7 @@ const settingKeys = ["severity", "where", "warn_if", "error_if", "limit", "enabl
 const testKeys = [...settingKeys, "name", "description", "config", "arguments", "meta", "tags"];
 
 /** One entry of a `data_tests:` list: dbt's forms with arguments beside `config:`, or below `arguments:`. */
-function readTest(
-    data: unknown,
-    path: Path,
-    at: (path: Path, side?: "key" | "value") => Position,
-    problems: Problem[],
-): TestProperty[] {
+function readTest(data: unknown, path: Path, at: YamlFile["at"], problems: Problem[]): TestProperty[] {
     const entry = path.reduce<unknown>((node, key) => (node as Record<string | number, unknown>)[key], data);
     if (typeof entry === "string") {
         return [
@@ -775,24 +747,4 @@ function readTest(
             at: at(inside, "key"),
         },
     ];
-}
-
-/** Where the node at `path` begins, or the deepest node on the way that exists. */
-function offsetOf(contents: Node | null, path: Path, side: "key" | "value"): number {
-    let node: unknown = contents;
-    let offset = contents?.range?.[0] ?? 0;
-    path.forEach((key, i) => {
-        const last = i === path.length - 1;
-        if (isMap(node)) {
-            const pair = node.items.find((item) => String((item.key as { value?: unknown })?.value) === String(key));
-            const keyOffset = (pair?.key as Node | undefined)?.range?.[0];
-            if (keyOffset !== undefined) offset = keyOffset;
-            node = pair?.value;
-            if (last && side === "value") offset = (node as Node | undefined)?.range?.[0] ?? offset;
-        } else {
-            node = (node as { get?: (key: unknown, keep: boolean) => unknown } | undefined)?.get?.(key, true);
-            offset = (node as Node | undefined)?.range?.[0] ?? offset;
-        }
-    });
-    return offset;
 }

@@ -38,7 +38,11 @@ function unknownKey(key: string, known: readonly string[]): string {
 
 function expectation(issue: v.BaseIssue<unknown>): string {
     if (issue.kind === "validation") return issue.message;
-    return (issue.expected ?? "another value").replace(/[()]/g, "").replaceAll(" | ", ", ").replace("Array", "a list");
+    return (issue.expected ?? "another value")
+        .replace(/[()]/g, "")
+        .replaceAll(" | ", ", ")
+        .replace("Array", "a list")
+        .replace("Object", "keys with values");
 }
 
 function show(input: unknown): string {

@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, truncateSync } from "node:fs";
+import {
+    closeSync,
+    existsSync,
+    openSync,
+    readdirSync,
+    readFileSync,
+    renameSync,
+    symlinkSync,
+    truncateSync,
+} from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { suite } from "../suite.ts";
@@ -173,6 +182,15 @@ for (const [what, bytes] of [
         damaged.close();
     });
 }
+
+test("names the file of a link that leads nowhere", () => {
+    const linked = toyProject({ "models/m.sql": "select 1 as a" });
+    symlinkSync("nowhere.sql", join(linked.folder, "models", "n.sql"));
+    const { status, stderr } = runIn(linked.folder, ["ls"]);
+    assert.match(stderr, /^models\/n\.sql {2}can't be read: ENOENT/);
+    assert.is(status, 1);
+    linked.close();
+});
 
 const full = "/dev/full";
 if (existsSync(full)) {
