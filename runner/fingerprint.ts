@@ -110,6 +110,10 @@ export function volatileFunction(sql: string): string | undefined {
 }
 
 export interface PublishedFacts {
+    /** Whose tables people get to read. */
+    readonly published: readonly (Model | Seed)[];
+    /** Whose columns are described in `meta`. */
+    readonly described: readonly (Model | Seed)[];
     /** The run that made a relation. */
     readonly madeBy: (name: string) => string | undefined;
     readonly inputs: ReadonlyMap<string, Inputs>;
@@ -125,20 +129,20 @@ export function ownFingerprint(inputs: Inputs): string {
  * A hash of everything that people get to read: which run made each relation, its descriptions, how it is exported, and
  * what each node, tests included, is made of.
  */
-export function publishedContent(
-    nodes: readonly (Model | Seed)[],
-    { madeBy, inputs, inherited }: PublishedFacts,
-): string {
-    const facts = nodes.map((node) => [
+export function publishedContent({ published, described, madeBy, inputs, inherited }: PublishedFacts): string {
+    const facts = published.map((node) => [
         node.name,
         madeBy(node.name),
         node.description,
-        node.columns.map((column) => [column.name, column.description]),
-        [...(inherited.get(node.name) ?? [])],
         node.kind === "model" ? [node.export, node.uniqueKey] : [],
     ]);
+    const columns = described.map((node) => [
+        node.name,
+        node.columns.map((column) => [column.name, column.description]),
+        [...(inherited.get(node.name) ?? [])],
+    ]);
     const made = [...inputs].map(([name, its]) => [name, ownFingerprint(its)]);
-    return hash(JSON.stringify([facts, made]));
+    return hash(JSON.stringify([facts, columns, made]));
 }
 
 /** SHA-256, in hexadecimal digits. */

@@ -23,7 +23,7 @@ import { type Descriptions, inheritedDescriptions } from "./lineage.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import type { Model, Project, Seed } from "./nodes.ts";
 import { type Places, placesOf, unlogged, workCatalog } from "./open.ts";
-import { obstacles, publishedNodes } from "./publishable.ts";
+import { obstacles, publishedNodes, relationsOf } from "./publishable.ts";
 
 export interface Publication {
     readonly runId: string;
@@ -62,7 +62,8 @@ export async function publishNews(
     const places = placesOf(project);
     const inherited = inheritedDescriptions(project, await readLineage(database));
     const madeBy = (name: string): string | undefined => memory.nodes.get(name)?.runId;
-    const content = publishedContent(publishedNodes(project), { madeBy, inputs, inherited });
+    const [published, described] = [publishedNodes(project), relationsOf(project)];
+    const content = publishedContent({ published, described, madeBy, inputs, inherited });
     try {
         for (const path of [places.warehouse, places.exports, places.current]) await requireLinkOrNothing(path);
         const standingRun = await currentPublication(places);

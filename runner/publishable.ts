@@ -6,9 +6,12 @@ import { isRun } from "./run.ts";
 
 /** What readers get to see. */
 export function publishedNodes(project: Project): (Model | Seed)[] {
-    return [...project.nodes.values()].filter(
-        (node): node is Model | Seed => (node.kind === "model" || node.kind === "seed") && node.publish,
-    );
+    return relationsOf(project).filter((node) => node.publish);
+}
+
+/** What has a relation in the work file, or would have one if it were not written into others. */
+export function relationsOf(project: Project): (Model | Seed)[] {
+    return [...project.nodes.values()].filter((node) => node.kind === "model" || node.kind === "seed");
 }
 
 /**

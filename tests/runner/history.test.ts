@@ -79,6 +79,17 @@ test("publishes an edited description, inherited ones too, and runs nothing for 
     toy.close();
 });
 
+test("publishes an edited description of what only meta tells of", async () => {
+    const toy = toyProject(files);
+    await toy.build();
+    toy.write("models/_models.yml", files["models/_models.yml"].replace("In metres.", "In feet."));
+    assert.ok((await toy.build()).publication);
+    const sql = "select description from meta.columns where node = 'base' and column_name = 'size'";
+    assert.equal(await toy.rows(sql), [{ description: "In feet." }]);
+    assert.is((await toy.build()).publication, undefined);
+    toy.close();
+});
+
 test("has the lineage of the models as they are, whatever was checked before", async () => {
     const toy = toyProject(files);
     await toy.build();
