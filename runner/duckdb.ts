@@ -74,7 +74,10 @@ export class Database {
         const fixed = { autoinstall_known_extensions: "false", errors_as_json: "true" };
         try {
             const instance = await duckdb.DuckDBInstance.create(":memory:", { ...fixed, ...settings });
-            return new Database(instance, await instance.connect(), { isFirst: true });
+            const connection = await instance.connect();
+            // Else the same SQL would give other dates and texts on a machine of another zone, without any of its inputs changed.
+            await connection.run("set global timezone = 'UTC'");
+            return new Database(instance, connection, { isFirst: true });
         } catch (error) {
             throw new PipelineError(`DuckDB does not start with these settings: ${messageOf(error)}`, { cause: error });
         }

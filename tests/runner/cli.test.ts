@@ -118,6 +118,16 @@ for (const [args, code, message] of [
     });
 }
 
+test("gives the same in every time zone of the machine", () => {
+    const sql = "select cast(timestamptz '2026-01-01 00:00:00+00' as date)::varchar as day";
+    for (const TZ of ["America/New_York", "Asia/Tokyo"]) {
+        const command = ["show", "--inline", sql, "--output", "csv", "--project-dir", toy.folder];
+        const env = { ...process.env, TZ };
+        const { stdout } = spawnSync(process.execPath, [...cli, ...command], { encoding: "utf8", cwd: root, env });
+        assert.is(stdout, "day\n2026-01-01\n");
+    }
+});
+
 test("writes no colours to a pipe, not even where CI is set", () => {
     const command = ["build", "--full-refresh", "--project-dir", toy.folder];
     const env = { ...process.env, CI: "true" };
