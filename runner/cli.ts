@@ -71,14 +71,13 @@ function parseVars(text: string): Record<string, Var> {
     return value as Record<string, Var>;
 }
 
-function wholeNumber(text: string): number {
-    if (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-    throw new PipelineError(`--limit is "${text}"; expected a whole number`, { exitCode: 2 });
-}
-
-function sampleSize(text: string): number {
+function rowCount(text: string): number {
     if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
     throw new InvalidArgumentError("expected a number of rows.");
+}
+
+function rowCountOrAll(text: string): number {
+    return text === "-1" ? -1 : rowCount(text);
 }
 
 function projectOptions({ projectDir, target, vars, select, exclude, indirectSelection }: SharedFlags): ProjectOptions {
@@ -106,8 +105,9 @@ for (const [name, description] of [
         runs.option("--explain", "say for each node why it would run or not, and run nothing");
     }
     if (name === "build" || name === "run") {
-        runs.option("--empty", "run in memory on no rows at all; nothing is kept or published");
-        runs.option("--sample <rows>", "run in memory on the first rows of each source; nothing is kept", sampleSize);
+        const empty = new Option("--empty", "run in memory on no rows at all; nothing is kept or published");
+        runs.addOption(empty.conflicts("sample"));
+        runs.option("--sample <rows>", "run in memory on the first rows of each source; nothing is kept", rowCount);
     }
     withRunFlags(runs).action(async (flags: SharedFlags & RunFlags) => {
         const { fullRefresh, explain, empty, sample } = flags;
@@ -161,7 +161,7 @@ withRunFlags(
 });
 
 command("diff", "build without publishing, and show what that would change for readers")
-    .option("--limit <n>", "how many differing rows of each table to show", wholeNumber, 5)
+    .option("--limit <n>", "how many differing rows of each table to show", rowCount, 5)
     .addOption(new Option("--output <format>", "how to print").choices(["text", "json"]).default("text"))
     .action(async (flags: SharedFlags & { limit: number; output: "text" | "json" }) => {
         const { diff } = await import("./commands/diff.ts");
@@ -172,7 +172,7 @@ command("diff", "build without publishing, and show what that would change for r
 
 command("verify", "make incremental models anew beside what stands, and show the rows that differ")
     .argument("[models...]", "the models; as --select")
-    .option("--limit <n>", "how many differing rows of each model to show", wholeNumber, 5)
+    .option("--limit <n>", "how many differing rows of each model to show", rowCount, 5)
     .action(async (models: string[], flags: SharedFlags & { limit: number }) => {
         const { verify } = await import("./commands/verify.ts");
         const select = [...models, ...(flags.select ?? [])];
@@ -213,8 +213,8 @@ command("freshness", "say how old the newest rows of sources are; 1 when one is 
 );
 
 command("show", "print rows of a model, a seed or a query, from the models as they were last built")
-    .option("--inline <sql>", "a query, with {{ref.*}} as in a model")
-    .option("--limit <n>", "how many rows; -1 for all", wholeNumber, 5)
+    .addOption(new Option("--inline <sql>", "a query, with {{ref.*}} as in a model").conflicts(["select", "exclude"]))
+    .option("--limit <n>", "how many rows; -1 for all", rowCountOrAll, 5)
     .addOption(new Option("--output <format>", "how to print").choices(["table", "json", "csv"]).default("table"))
     .action(async (flags: SharedFlags & { inline?: string; limit: number; output: "table" | "json" | "csv" }) => {
         const { show } = await import("./commands/show.ts");
@@ -228,7 +228,7 @@ command("show", "print rows of a model, a seed or a query, from the models as th
 command("record", "print a unit test of a model, made of real rows", false)
     .argument("<model>", "the model; its SQL is run on its parents as they were last built")
     .option("--where <sql>", "a condition on the model's columns (default: its first 3 rows)")
-    .option("--limit <n>", "how many rows of an input, or of the model, at most", wholeNumber, 200)
+    .option("--limit <n>", "how many rows of an input, or of the model, at most", rowCount, 200)
     .option("--name <name>", "the unit test's name")
     .action(async (model: string, flags: SharedFlags & { where?: string; limit: number; name?: string }) => {
         const { record } = await import("./commands/record.ts");

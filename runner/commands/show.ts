@@ -26,7 +26,7 @@ export interface ShowOptions extends ProjectOptions {
  */
 export async function show(options: ShowOptions, output: Output): Promise<void> {
     if (options.inline === undefined && options.select === undefined) {
-        throw new PipelineError("show takes --select with a model or seed, or --inline with a query");
+        throw new PipelineError("show takes --select with a model or seed, or --inline with a query", { exitCode: 2 });
     }
     const parsed = await parse(options.projectDir, options);
     const project = options.inline === undefined ? parsed : withInline(parsed, options.inline);

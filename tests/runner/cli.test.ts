@@ -108,7 +108,11 @@ for (const [args, code, message] of [
     [["show", "-s", "big", "--output", "xml"], 2, /Allowed choices are table, json, csv/],
     [["build", "--target", "prod"], 2, /unknown target "prod"/],
     [["build", "--vars", "{btach: 3}"], 2, /unknown var "btach"\. Did you mean "batch"\?/],
-    [["show"], 1, /--select/],
+    [["show"], 2, /--select/],
+    [["show", "-s", "big", "--inline", "select 1"], 2, /'--inline <sql>' cannot be used with option '-s, --select/],
+    [["show", "-s", "big", "--limit", "-5"], 2, /--limit <n>.*argument '-5' is invalid\. expected a number of rows/],
+    [["diff", "--limit", "-1"], 2, /argument '-1' is invalid/],
+    [["build", "--empty", "--sample", "5"], 2, /'--empty' cannot be used with option '--sample <rows>'/],
 ] as const) {
     test(`answers ${args.join(" ")} with ${code}`, () => {
         const { status, stderr } = run(...args);
