@@ -5,8 +5,19 @@ import type { UnitTest } from "../properties.ts";
 
 // What things are called in dbt's artifacts.
 
+/** A test's is asked for five times, and a hash each time would take as long as all the rest of a manifest. */
+const uniqueIds = new WeakMap<Node, string>();
+
 /** `model.shop.dim_books`, `snapshot.shop.authors`, `source.shop.landed.pages`, `test.shop.unique_books_key.1a2b3c4d5e` */
-export function uniqueIdOf({ config }: Project, node: Node): string {
+export function uniqueIdOf(project: Project, node: Node): string {
+    const known = uniqueIds.get(node);
+    if (known !== undefined) return known;
+    const id = makeUniqueId(project, node);
+    uniqueIds.set(node, id);
+    return id;
+}
+
+function makeUniqueId({ config }: Project, node: Node): string {
     const id = `${resourceType(node)}.${config.name}.${node.name}`;
     if (node.kind !== "test" || node.generic === undefined) return id;
     const facts = JSON.stringify([node.generic, node.name, node.on, node.column, node.args]);

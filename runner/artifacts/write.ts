@@ -37,9 +37,9 @@ export function writeCompiled(project: Project, graph: Graph, compiled: Compiled
     const standing = new Set(files.map((entry) => join(entry.parentPath, entry.name)));
     // First, because a file system may take the old name of a node for its new one.
     for (const path of standing) if (!wanted.has(path)) rmSync(path);
+    for (const parent of new Set([...wanted.keys()].map(dirname))) mkdirSync(parent, { recursive: true });
     for (const [path, text] of wanted) {
         if (standing.has(path) && readFileSync(path, "utf8") === text) continue;
-        mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, text);
     }
 }
