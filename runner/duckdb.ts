@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, DuckDBType } from "@duckdb/node-api";
 import { messageOf, PipelineError } from "../common/errors.ts";
 
 // `import` reads each of this CommonJS package's 120 files twice, first for the names that it exports: 60 ms more.
@@ -10,6 +10,16 @@ const compound = new Set<number>(
     (["ENUM", "LIST", "STRUCT", "MAP", "UNION", "ARRAY", "GEOMETRY", "VARIANT"] as const).map(
         (name) => duckdb.DuckDBTypeId[name],
     ),
+);
+
+/** Types of which a column of a table is as the query has it, and that are written as they are called. */
+const plain = new Set<number>(
+    (
+        [
+            ...["BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL"],
+            ...["VARCHAR", "BLOB", "UUID", "INTERVAL", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_TZ"],
+        ] as (keyof typeof duckdb.DuckDBTypeId)[]
+    ).map((name) => duckdb.DuckDBTypeId[name] as number),
 );
 
 /** A value as DuckDB's JSON conversion gives it: bigints and decimals come as text. */
@@ -53,6 +63,15 @@ interface SqlErrorFacts {
     readonly isOfFile?: boolean;
     readonly cause?: unknown;
 }
+
+interface TableToBe {
+    /** Undefined where they are not told without making it, because of a type that has others in it, or two columns of one name. */
+    readonly columns: Column[] | undefined;
+    /** A column that has a struct without names in it: no table can be made of it. */
+    readonly unnamed: string | undefined;
+}
+
+const unnamedStruct = /\bSTRUCT\("" /;
 
 /** The one place that speaks to DuckDB: an in-memory instance to which files are attached, and a connection. */
 export class Database {
@@ -123,33 +142,46 @@ export class Database {
 
     /** Binds a query without running it: names, types, functions. @throws SqlError */
     async bind(sql: string): Promise<void> {
-        try {
-            const statement = await this.connection.prepare(sql);
-            const isOpen = statement.parameterCount > 0;
-            statement.destroySync();
-            // `$1` can be prepared, but is never given anything.
-            if (isOpen) await this.connection.run(`explain ${sql}`);
-        } catch (error) {
-            throw toSqlError(error, sql);
-        }
+        await this.preparedColumns(sql);
     }
 
     /** The columns of a relation, their types as DuckDB writes them. @throws SqlError */
     async columns(relation: string): Promise<Column[]> {
+        const columns = await this.preparedColumns(`from ${relation}`);
+        // `describe` knows how all types are written, but takes three times as long.
+        if (columns.every(({ type }) => !compound.has(type.typeId))) {
+            return columns.map(({ name, type }) => ({ name, type: type.alias ?? String(type) }));
+        }
+        const rows = await this.rows(`describe select * from ${relation}`);
+        return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+    }
+
+    /** What a table made of a query would be. The query is bound, not run. @throws SqlError */
+    async tableToBe(sql: string): Promise<TableToBe> {
+        const columns = await this.preparedColumns(sql);
+        const unnamed = columns.find(({ type }) => unnamedStruct.test(String(type)))?.name;
+        const isTold =
+            columns.every(({ type }) => plain.has(type.typeId) && type.alias === undefined) &&
+            new Set(columns.map(({ name }) => name.toLowerCase())).size === columns.length;
+        return {
+            unnamed,
+            columns: isTold ? columns.map(({ name, type }) => ({ name, type: String(type) })) : undefined,
+        };
+    }
+
+    private async preparedColumns(sql: string): Promise<{ name: string; type: DuckDBType }[]> {
         try {
-            const statement = await this.connection.prepare(`from ${relation}`);
+            const statement = await this.connection.prepare(sql);
             const columns = Array.from({ length: statement.columnCount }, (_, i) => {
                 return { name: statement.columnName(i), type: statement.columnType(i) };
             });
+            const isOpen = statement.parameterCount > 0;
             statement.destroySync();
-            // `describe` knows how all types are written, but takes three times as long.
-            if (columns.every(({ type }) => !compound.has(type.typeId))) {
-                return columns.map(({ name, type }) => ({ name, type: type.alias ?? String(type) }));
-            }
-            const rows = await this.rows(`describe select * from ${relation}`);
-            return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+            // `$1` can be prepared, but is never given anything.
+            if (isOpen) await this.connection.run(`explain ${sql}`);
+            return columns;
         } catch (error) {
-            throw error instanceof SqlError ? error : toSqlError(error, relation);
+            throw toSqlError(error, sql);
         }
     }
 

@@ -55,7 +55,7 @@ async function mistakeIn(
             await database.run(`${before}${call.text}\n) as result`);
         } catch (error) {
             if (!(error instanceof SqlError)) throw error;
-            const placed = await wellPlaced(database, call.text, { error, prefix: before.length });
+            const placed = await wellPlaced(database, call.text, error.after(before.length));
             const problem = problemOf(placed, call);
             return { ...problem, message: `${problem.message} (${told})` };
         }

@@ -118,21 +118,12 @@ function unbalanced(sql: string): string {
     return opened === closed ? "" : `. There are ${opened} "(" and ${closed} ")"`;
 }
 
-/**
- * A binder's error with its place in the query, where DuckDB tells none, or one in the definition of its own macro.
- * `prefix` is the length of what was sent before the query; the offset that comes back is without it.
- */
-export async function wellPlaced(
-    database: Database,
-    sql: string,
-    { error, prefix }: { error: SqlError; prefix: number },
-): Promise<SqlError> {
+/** A binder's error with its place in the query, where DuckDB tells none, or one in the definition of its own macro. */
+export async function wellPlaced(database: Database, sql: string, error: SqlError): Promise<SqlError> {
     const { message, unknownColumn, cause } = error;
     const at = (offset: number | undefined): SqlError => new SqlError(message, { offset, unknownColumn, cause });
-    if (error.offset !== undefined) {
-        const offset = error.offset - prefix;
-        return at((await callOfMacro(database, sql, { message, offset })) ?? offset);
-    }
+    const { offset } = error;
+    if (offset !== undefined) return at((await callOfMacro(database, sql, { message, offset })) ?? offset);
     if (message.includes("same number of result columns")) {
         const uneven = await unevenBranch(database, sql);
         return uneven === undefined ? error : new SqlError(uneven.message, uneven);
