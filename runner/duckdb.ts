@@ -172,13 +172,12 @@ export class Database {
     private async preparedColumns(sql: string): Promise<{ name: string; type: DuckDBType }[]> {
         try {
             const statement = await this.connection.prepare(sql);
+            // `$1` can be prepared, but is never given anything.
+            if (statement.parameterCount > 0) await this.connection.run(`explain ${sql}`);
             const columns = Array.from({ length: statement.columnCount }, (_, i) => {
                 return { name: statement.columnName(i), type: statement.columnType(i) };
             });
-            const isOpen = statement.parameterCount > 0;
             statement.destroySync();
-            // `$1` can be prepared, but is never given anything.
-            if (isOpen) await this.connection.run(`explain ${sql}`);
             return columns;
         } catch (error) {
             throw toSqlError(error, sql);

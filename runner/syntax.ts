@@ -27,6 +27,8 @@ export interface ComparedColumn {
 const unseenReaders =
     /^(query|query_table|read_\w+|parquet_scan|sniff_csv|glob|sqlite_scan|postgres_scan|iceberg_scan|delta_scan)$/;
 
+const otherKind = "a model or test is one SELECT statement, and this is another kind";
+
 /** How many queries are sent to be parsed at a time: one by one, each costs a round trip of 0.5 ms. */
 const batch = 100;
 
@@ -62,9 +64,7 @@ function syntaxOf(sql: string, tree: string): Syntax {
     const result = JSON.parse(tree) as SerializedSql;
     if (result.error) {
         const offset = result.position === undefined ? undefined : toUtf16(sql, Number(result.position));
-        if (result.error_type === "not implemented") {
-            return { ok: false, message: "a model or test is one SELECT statement, and this is another kind", offset };
-        }
+        if (result.error_type === "not implemented") return { ok: false, message: otherKind, offset };
         const jinja = /^\{[%#]/.exec(sql.slice(offset))?.[0];
         const message =
             jinja === undefined
@@ -72,8 +72,13 @@ function syntaxOf(sql: string, tree: string): Syntax {
                 : `"${jinja}" is Jinja, which means nothing here: a model is SQL with {{...}} tags`;
         return { ok: false, message, offset };
     }
+    const root = result.statements?.[0]?.node;
+    // DESCRIBE and its like can be bound, but no table can be made of them.
+    if ((root as SyntaxNode).from_table?.type === "SHOW_REF") {
+        return { ok: false, message: otherKind, offset: startOfStatement(sql) };
+    }
     const found = { reads: [], comparisons: [] };
-    collect(result.statements?.[0]?.node, new Set(), { sql, ...found });
+    collect(root, new Set(), { sql, ...found });
     return { ok: true, ...found };
 }
 
@@ -222,6 +227,11 @@ export function endOfStatement(sql: string): number {
     return end;
 }
 
+function startOfStatement(sql: string): number {
+    for (const { 0: lexeme, index } of sql.matchAll(lexemes)) if (!/^(--|\/\*|\s)/.test(lexeme)) return index;
+    return 0;
+}
+
 /** Where something follows on a semicolon. */
 function secondStatement(sql: string): number | undefined {
     let isEnded = false;
@@ -244,6 +254,7 @@ interface SyntaxNode {
     readonly type?: string;
     readonly cte_map?: { readonly map: readonly { readonly key: string }[] };
     readonly cte_name?: string;
+    readonly from_table?: { readonly type?: string };
     readonly catalog_name?: string;
     readonly schema_name?: string;
     readonly table_name?: string;

@@ -119,6 +119,16 @@ test("knows the columns of a table before it is made, whatever their types are",
     toy.close();
 });
 
+test("refuses a parameter, which nothing gives a value", async () => {
+    const toy = toyProject({ "models/a.sql": "select 1 as id where 1 = $1", "tests/none.sql": "select $id" });
+    const checker = await kept(toy);
+    const said = String(await checker.check());
+    assert.match(said, /^models\/a\.sql:1:1 {2}expected 1 parameters, but none were supplied/);
+    assert.match(said, /^tests\/none\.sql:1:1 {2}expected 1 parameters, but none were supplied/m);
+    await checker.close();
+    toy.close();
+});
+
 test("refuses a table of structs without names, where one is made", async () => {
     const toy = toyProject({
         "models/inner.sql": "select row(1, 2) as pair",

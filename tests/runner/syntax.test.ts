@@ -47,6 +47,8 @@ for (const [sql, message] of [
     ["", "there is no query in this file"],
     ["select 1; select 2", "a model or test is one SELECT statement, and here begins another"],
     ["create table t as select 1", "a model or test is one SELECT statement, and this is another kind"],
+    ["-- all\nsummarize t", "a model or test is one SELECT statement, and this is another kind"],
+    ["(describe t)", "a model or test is one SELECT statement, and this is another kind"],
     ["select 1 +", "syntax error at end of input"],
 ] as const) {
     test(`refuses ${JSON.stringify(sql)}`, async () => {
