@@ -122,7 +122,7 @@ export async function checkNode(
     return result;
 }
 
-/** Makes the table of a model without its rows. @throws SqlError placed in `text` */
+/** Makes the table of a model without its rows, on a connection that does not optimize. @throws SqlError placed in `text` */
 async function makeEmpty(
     database: Database,
     node: Model,
@@ -141,10 +141,14 @@ async function makeEmpty(
     }
     const rows = node.snapshot === undefined ? { before: "", after: "" } : snapshotRows(node, "2000-01-01T00:00:00Z");
     const before = `create or replace table ${table} as\n${rows.before}`;
+    // Where nothing is optimized, "no data" is looked for in the sources' rows.
+    await database.run("pragma enable_optimizer");
     try {
         await database.run(`${before}${text}${rows.after}\nwith no data`);
     } catch (error) {
         throw error instanceof SqlError ? error.after(before.length) : error;
+    } finally {
+        await database.run("pragma disable_optimizer");
     }
     return database.columns(table);
 }

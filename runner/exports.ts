@@ -41,6 +41,8 @@ export async function writeExports(
     { nodes, catalog }: { nodes: readonly (Model | Seed)[]; catalog: string },
 ): Promise<readonly ExportedFile[]> {
     const files: ExportedFile[] = [];
+    // One file is hashed while DuckDB writes the next.
+    let hashing = Promise.resolve();
     for (const node of nodes) {
         if (node.kind !== "model" || node.export === undefined) continue;
         const relation = `${catalog}.main.${identifier(node.name)}`;
@@ -68,11 +70,13 @@ export async function writeExports(
                 }
                 await mkdir(dirname(path), { recursive: true });
                 const query = `select ${kept.join(", ")} from ${relation}${slice.condition} order by ${node.uniqueKey.map(identifier).join(", ")}`;
-                await database.run(`copy (${query}) to ${literal(path)} (${options[format]})`);
-                files.push({ file, rows: slice.rows, bytes: (await stat(path)).size, sha256: await sha256(path) });
+                await Promise.all([database.run(`copy (${query}) to ${literal(path)} (${options[format]})`), hashing]);
+                const { size: bytes } = await stat(path);
+                hashing = sha256(path).then((hash) => void files.push({ file, rows: slice.rows, bytes, sha256: hash }));
             }
         }
     }
+    await hashing;
     return files;
 }
 
@@ -132,6 +136,6 @@ function escaped(text: string): string {
 
 async function sha256(path: string): Promise<string> {
     const hash = createHash("sha256");
-    await pipeline(createReadStream(path), hash);
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
     return hash.digest("hex");
 }
