@@ -23,6 +23,8 @@ export async function createFile(
     try {
         await run(`attach '${freshFile(path).replaceAll("'", "''")}' as fresh (${how})`);
         await run("detach fresh");
+        // The log of a file that was moved away is not this one's; whoever moves that one back may want it.
+        if (existsSync(`${path}.wal`)) renameSync(`${path}.wal`, `${path}.wal.old`);
         renameSync(freshFile(path), path);
     } finally {
         discardFresh(path);
