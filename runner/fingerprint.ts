@@ -44,10 +44,19 @@ export function inputsOf(
 
 /** A hash that is equal for equal inputs. */
 export function fingerprint(inputs: Inputs): string {
-    return hash(JSON.stringify(Object.entries(inputs).sort()));
+    return hash(
+        JSON.stringify(
+            Object.entries(inputs)
+                .filter(([name]) => name !== keepsHistory)
+                .sort(),
+        ),
+    );
 }
 
-/** The input by which the work file knows models that are never made anew: what they hold, nobody can make again. */
+/**
+ * What the work file knows models by that are never made anew: what they hold, nobody can make again. It is no reason to
+ * run them: who declares it of an append does not want the same rows again.
+ */
 export const keepsHistory = "its history is kept";
 
 function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
@@ -65,7 +74,7 @@ function ownInputs(project: Project, node: Node, compiled: Compiled): Inputs {
         const { severity, warnIf, errorIf, limit } = node;
         return { "its SQL": sql, "its settings": JSON.stringify([severity, warnIf, errorIf, limit]) };
     }
-    const settings = node.incremental ?? node.snapshot;
+    const settings = node.incremental === undefined ? node.snapshot : { ...node.incremental, fullRefresh: true };
     return {
         "its SQL": sql,
         "its materialization": node.materialized,

@@ -101,7 +101,7 @@ function runs({ name }: Rerun): string {
 function changes(before: Remembered, now: Inputs): string | undefined {
     if (fingerprint(before.inputs) === fingerprint(now)) return undefined;
     const names = [...new Set([...Object.keys(before.inputs), ...Object.keys(now)])];
-    const changed = names.filter((name) => before.inputs[name] !== now[name]);
+    const changed = names.filter((name) => before.inputs[name] !== now[name] && name !== keepsHistory);
     const own = changed.filter((name) => name.startsWith("its "));
     // What a parent reads is the parent's own story: the first cause is enough.
     const told = own.length > 0 ? own : changed;

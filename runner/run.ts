@@ -4,6 +4,7 @@ import { problemOf } from "./check-node.ts";
 import { type Compiled, readsOf } from "./compile.ts";
 import { type Database, identifier, SqlError } from "./duckdb.ts";
 import { type Failure, failureOf } from "./failures.ts";
+import { keepsHistory } from "./fingerprint.ts";
 import { type Graph, reach } from "./graph.ts";
 import { isHistory } from "./kept.ts";
 import { materialize, renderingOf } from "./materialize.ts";
@@ -101,6 +102,7 @@ export async function run(database: Database, project: Project, options: RunOpti
     async function runUnless(blocker: string | undefined, node: Result["node"]): Promise<Outcome> {
         // What it gave last stands, whatever has become of what it reads.
         if (plan.reasons.get(node.name) === undefined) {
+            await rememberHistory(node, { database, ...options });
             return blocker === undefined ? { status: "reused" } : { status: "skip", message: blocker };
         }
         const obstacle = blocker ?? missingParent(node, project, built);
@@ -121,6 +123,16 @@ async function rememberAs(
     { database, plan, runId }: RunOptions & { database: Database },
 ): Promise<void> {
     await remember(database, new Map([[node.name, { state, runId, inputs: plan.inputs.get(node.name) ?? {} }]]));
+}
+
+/** Whether what a node holds can't be made again may be declared, or taken back, without a run of it. */
+async function rememberHistory(
+    { name }: Node,
+    { database, memory, plan }: RunOptions & { database: Database },
+): Promise<void> {
+    const [last, inputs] = [memory.nodes.get(name), plan.inputs.get(name) ?? {}];
+    if (last === undefined || keepsHistory in last.inputs === keepsHistory in inputs) return;
+    await remember(database, new Map([[name, { ...last, inputs }]]));
 }
 
 async function rememberTests(

@@ -137,6 +137,28 @@ test("makes a table of it once it is declared that it can be made again", async 
     toy.close();
 });
 
+test("takes nothing in again because it is declared to be kept, or no longer", async () => {
+    const appended = (keep: string): string => `models: [{name: m, config: {materialized: incremental${keep}}}]`;
+    const toy = memoryProject("1,a\n", {
+        "models/m.sql": "select id, v from {{ref.s}}",
+        "models/_models.yml": appended(""),
+    });
+    await toy.build();
+    for (const keep of [", full_refresh: false", "", ", full_refresh: false"]) {
+        toy.write("models/_models.yml", appended(keep));
+        assert.ok((await toy.build()).ok, toy.said());
+        assert.equal(await kept(toy), [[1, "a"]]);
+    }
+    // It is known all the same, also to what looks at the work file alone.
+    toy.write("models/_models.yml", "models: [{name: m, config: {materialized: table}}]");
+    const said = await toy.build().then(
+        () => "",
+        (error: Error) => error.message,
+    );
+    assert.match(said, /holds history of "m" that can't be made again/);
+    toy.close();
+});
+
 test("takes nothing over for a model that can be made anew", async () => {
     const toy = memoryProject("1,a\n", {
         "models/_models.yml": "models: [{name: m, config: {materialized: incremental}}]",
