@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { clean } from "../../runner/commands/clean.ts";
 import { verify } from "../../runner/commands/verify.ts";
+import { numbersFromSeed, seed } from "../random.ts";
 import { suite } from "../suite.ts";
 import { makeDatabase, type Toy, toyProject } from "./toy.ts";
 
@@ -233,6 +234,71 @@ test("a change of its columns is refused without advice that it does not follow"
         /"m" is kept with other columns than its SQL now gives \(\+ more INTEGER\): set on_schema_change$/m,
     );
     toy.close();
+});
+
+/** A project with history of two kinds; one of its tests may fail. */
+function historyFiles({ version, fails }: { version: number; fails: boolean }): Record<string, string> {
+    const tests = fails ? "accepted_values: {values: [0]}" : "not_null";
+    return {
+        "targets/dev.ts": 'export default { folder: "data", attach: { lake: "lake.duckdb" } };',
+        "models/_sources.yml": "sources: [{name: sea, database: lake, schema: main, tables: [{name: fish}]}]",
+        "models/t.sql": `select id, ${version} as version from {{source.sea.fish}}`,
+        "models/e.sql": "select id, version from {{ref.t}}",
+        "models/m.sql": "select id, version from {{ref.e}}",
+        "models/counted.sql": "select count(*) as n from {{ref.m}}",
+        "models/_models.yml": `models:
+  - {name: t, config: {publish: false}, columns: [{name: id, data_tests: [${tests}]}]}
+  - {name: e, config: {materialized: ephemeral}}
+  - {name: m, config: {materialized: incremental, full_refresh: false}}
+snapshots:
+  - {name: h, relation: ref('t'), config: {strategy: check, check_cols: all, unique_key: id, hard_deletes: invalidate}}`,
+    };
+}
+
+test(`holds what a project that never lost its work file holds (SEED=${seed})`, async () => {
+    const next = numbersFromSeed();
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T;
+    const state = { version: 0, fails: false };
+    const twins = [toyProject(historyFiles(state)), toyProject(historyFiles(state))] as const;
+    let landed = 0;
+    let compared = 0;
+    const changes = {
+        landing: async () => {
+            landed++;
+            for (const { folder } of twins) {
+                rmSync(join(folder, "lake.duckdb"), { force: true });
+                await makeDatabase(
+                    join(folder, "lake.duckdb"),
+                    `create table fish as select unnest([${landed}, ${landed + 1}]) as id`,
+                );
+            }
+        },
+        model: async () => void state.version++,
+        test: async () => void (state.fails = !state.fails),
+        nothing: async () => undefined,
+    };
+    await changes.landing();
+    while (compared < 8) {
+        await pick([changes.landing, changes.landing, changes.model, changes.test, changes.nothing])();
+        const part = pick([{}, { select: ["m"] }, { select: ["t"] }, { select: ["t+"] }, { fullRefresh: true }]);
+        for (const options of [part, {}]) {
+            const outcomes = [];
+            for (const toy of twins) {
+                for (const [path, text] of Object.entries(historyFiles(state))) toy.write(path, text);
+                outcomes.push((await toy.build(options)).ok);
+            }
+            if (options === part) continue;
+            assert.is(outcomes[0], outcomes[1], twins[1].said());
+            if (!outcomes[0]) continue;
+            compared++;
+            for (const table of ["m", "counted", "(select id, version, dbt_valid_to is null from h) as h"]) {
+                const [one, other] = await Promise.all(twins.map((toy) => toy.rows(`from ${table} order by all`)));
+                assert.equal(other, one, table);
+            }
+            rmSync(join(twins[1].folder, "data/work.duckdb"));
+        }
+    }
+    for (const toy of twins) toy.close();
 });
 
 test.run();
