@@ -278,8 +278,8 @@ test(`holds what a project that never lost its work file holds (SEED=${seed})`, 
         nothing: async () => undefined,
     };
     await changes.landing();
-    while (compared < 8) {
-        await pick([changes.landing, changes.landing, changes.model, changes.test, changes.nothing])();
+    while (compared < 10) {
+        await pick([changes.landing, changes.model, changes.test, changes.nothing, changes.nothing])();
         const part = pick([{}, { select: ["m"] }, { select: ["t"] }, { select: ["t+"] }, { fullRefresh: true }]);
         for (const options of [part, {}]) {
             const outcomes = [];
