@@ -43,7 +43,7 @@ async function requirePublishedHistory(project: Pick<Project, "root" | "target">
             const isAlike = JSON.stringify(here) === JSON.stringify(there);
             if (isAlike && (await isPublished(database, identifier(name)))) continue;
             throw new PipelineError(
-                `the work file holds history of "${name}" that is published nowhere and can't be made again: publish it with a build first`,
+                `the work file holds history of "${name}" that is published nowhere and can't be made again: publish it with a build first, or remove ${relative(project.root, work)} yourself`,
             );
         }
     } finally {
