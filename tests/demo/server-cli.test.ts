@@ -25,14 +25,16 @@ async function run(...args: string[]): Promise<{ code: number | null; output: st
     return { code, output };
 }
 
-/** Waits for the third line, the last that is printed before the stand-in only answers. */
-async function firstLines(child: ChildProcess): Promise<string[]> {
+/** Waits for the third line, with which the stand-in serves. It is read on: who writes to nobody ends. */
+function firstLines(child: ChildProcess): Promise<string[]> {
     let output = "";
-    for await (const text of child.stdout ?? []) {
-        output += text;
-        if (output.split("\n").length > 3) break;
-    }
-    return output.split("\n");
+    return new Promise((resolve) => {
+        child.stdout?.on("data", (text) => {
+            output += text;
+            if (output.split("\n").length > 3) resolve(output.split("\n"));
+        });
+        child.on("close", () => resolve(output.split("\n")));
+    });
 }
 
 test("says what it is not, serves until it is interrupted, and then ends", async () => {
